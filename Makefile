@@ -1,0 +1,76 @@
+# Wingman's front door: every target sets up what it needs. `make` or `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+STUBS := src/wingman_rpc/v1
+
+.PHONY: help setup run demo test test-fast faults check fmt proto lock bench clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install everything into .venv (Python 3.11 or later), from hash-locked requirements
+
+$(READY): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "setup: Python 3.11 or later is needed; say which: make PYTHON=/path/to/python3.11 setup"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "setup: this Python has no ensurepip; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "setup: installing into .venv (once; about half a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY) ## Start Wingman on this machine: embedded Postgres, gateway, API; Ctrl-C stops it
+	@$(BIN)/wingman up --engine auto
+
+demo: $(READY) ## Play the whole story on a private instance, three attacks included, and clean up
+	@$(BIN)/wingman demo --engine auto
+
+test: $(READY) ## The whole suite with coverage (at least 95 % of lines and branches)
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --durations=15 || { $(BIN)/coverage combine -q; exit 1; }
+	@$(BIN)/coverage combine -q && $(BIN)/coverage report
+
+test-fast: $(READY) ## The suite without faults and end-to-end stories
+	@$(BIN)/pytest -q --ignore=tests/e2e --ignore=tests/faults
+
+faults: $(READY) ## Processes killed, database and engine gone, at every step
+	@$(BIN)/pytest -q tests/faults
+
+check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/buf lint protos && $(BIN)/buf format --diff --exit-code protos
+	@drift=$$(mktemp -d) && trap 'rm -rf "$$drift"' EXIT && $(MAKE) --no-print-directory proto OUT="$$drift" && \
+	  diff -ru --exclude='__init__.py' --exclude='__pycache__' $(STUBS) "$$drift/wingman_rpc/v1" || \
+	  { echo "check: the stubs differ from the contract; run make proto and commit"; exit 1; }
+	@$(BIN)/shellcheck tools/*.sh .ci/run
+
+fmt: $(READY) ## Format and fix what can be fixed
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format . && $(BIN)/buf format -w protos
+
+OUT ?= src
+proto: $(READY) ## Generate the RPC stubs from protos/
+	@$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(OUT) --grpc_python_out=$(OUT) \
+	  --mypy_out=quiet:$(OUT) --mypy_grpc_out=quiet:$(OUT) \
+	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	  protos/wingman_rpc/v1/gateway.proto
+
+lock: $(READY) ## Compile the hash-locked requirements anew
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
+	  --python-version 3.11 requirements/bootstrap.in -o requirements/bootstrap.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
+	  --python-version 3.11 --extra dev --extra embedded pyproject.toml -o requirements/dev.txt
+
+bench: $(READY) ## Measure against baselines in the same run
+	@$(BIN)/python -m tests.bench
+
+clean: ## Remove what was built and cached; data/ stays
+	@rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Requests for approval: asked with previews, decided by people, kept with their history."""

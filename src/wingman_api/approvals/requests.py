@@ -1,0 +1,265 @@
+"""Asking for approval, and deciding on what was asked.
+
+The procedure of ``ask``: 1. who asks, for whom, where. 2. Parse each command. 3. Have the gateway preview each;
+its reading must be ours. 4. Refuse what the policy forbids: nobody is bothered, nothing is stored. 5. Weigh the
+risk, which can only add people. 6. Store, or find the identical pending request.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from wingman_api.approvals.commands import Parsed, at_index, commands_of
+from wingman_api.approvals.record import Command, HistoryEntry, Record
+from wingman_api.approvals.store import RequestStore
+from wingman_api.gateway import Gateway, Preview
+from wingman_api.identity.caller import Caller
+from wingman_api.previews import PreviewView
+from wingman_core import approval
+from wingman_core.approval import Decision, Status
+from wingman_core.canonical import digest
+from wingman_core.errors import ApprovalRefused, CallerRefused, Code, PolicyRefused, WingmanError
+from wingman_core.risk import Level, assess, people_for
+from wingman_core.verdict import Automatic, Forbidden, NeedsPeople
+
+DEDUPE_DOMAIN: Final = "wingman/request/v1"
+SIGN_OFF_PEOPLE: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a worker wants done, as it was sent."""
+
+    worker: str
+    task_name: str
+    instruction: str
+    commands: tuple[str, ...] | None
+    environment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The request a wish led to; ``deduped`` where it was pending already."""
+
+    record: Record
+    deduped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long a request waits for people."""
+
+    high: timedelta
+    other: timedelta
+
+    def of(self, level: Level) -> timedelta:
+        """Return the time for a level of risk."""
+        return self.high if level is Level.HIGH else self.other
+
+
+class Requests:
+    """The use case; ``now`` returns aware times, ``new_id`` 26 characters."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, by name
+        self,
+        store: RequestStore,
+        gateway: Gateway,
+        *,
+        environment: str,
+        lifetimes: Lifetimes,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        """Take the collaborators."""
+        self._store = store
+        self._gateway = gateway
+        self._environment = environment
+        self._lifetimes = lifetimes
+        self._now = now
+        self._new_id = new_id
+
+    async def ask(self, wish: Wish, caller: Caller) -> Asked:
+        """Return the request for ``wish``; raise the refusal of the first step that refuses."""
+        # 1. Who asks, for whom, where.
+        caller.require_worker(wish.worker)
+        self._require_environment(wish.environment)
+        # 2. and 3. Parse, then preview.
+        parsed = commands_of(wish.commands, wish.instruction)
+        previews = await asyncio.gather(*(self._preview(p, n, wish.worker) for n, p in enumerate(parsed)))
+        # 4. and 5. The policy, then the risk.
+        people = max((_people(preview, n) for n, preview in enumerate(previews)), default=SIGN_OFF_PEOPLE)
+        risk = assess(
+            environment=self._environment,
+            effects=[preview.facts.effect for preview in previews],
+            radii=[preview.blast_radius for preview in previews],
+            wording=(wish.task_name, wish.instruction),
+        )
+        # 6. Store, or find.
+        now = self._now()
+        request = approval.initial(
+            request_id=f"apr_{self._new_id()}",
+            worker=wish.worker,
+            requested_by=caller.person,
+            people_needed=people_for(risk.level, people),
+            expires_at=now + self._lifetimes.of(risk.level),
+        )
+        record = Record(
+            request=request,
+            environment=self._environment,
+            task_name=wish.task_name,
+            instruction=wish.instruction,
+            commands=tuple(_command(request.id, n, preview) for n, preview in enumerate(previews)),
+            risk=risk,
+            key_id=caller.key_id,
+            created_at=now,
+            decided_at=now if request.status is Status.AUTO_APPROVED else None,
+        )
+        request_id, deduped = await self._store.add(record, _dedupe_digest(record))
+        return Asked(await self._store.get(request_id, now) if deduped else record, deduped)
+
+    async def explain(self, command: str, worker: str) -> Preview:
+        """Return what ``command`` would do and what the policy says; store nothing."""
+        parsed = commands_of((command,), "")
+        return await self._preview(parsed[0], 0, worker)
+
+    async def get(self, request_id: str, caller: Caller) -> Record:
+        """Return a request that this caller may see; raise ``ApprovalRefused`` (APPROVAL_UNKNOWN)."""
+        record = await self._store.get(request_id, self._now())
+        if caller.only_worker not in (None, record.request.worker):
+            raise ApprovalRefused(
+                Code.APPROVAL_UNKNOWN, "no request has this id", hint="GET /approvals lists them", id=request_id
+            )
+        return record
+
+    async def history(self, request_id: str) -> tuple[HistoryEntry, ...]:
+        """Return what happened to a request, in order."""
+        return await self._store.history(request_id)
+
+    async def pending(self, limit: int, caller: Caller) -> tuple[tuple[Record, ...], int]:
+        """Return the oldest requests that wait for people, and how many wait in all."""
+        return await self._store.pending(caller.only_worker, limit, self._now())
+
+    async def page(
+        self,
+        *,
+        status: Status | None,
+        worker: str | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
+        caller: Caller,
+    ) -> tuple[Record, ...]:
+        """Return the newest requests older than ``before``, at most ``limit``."""
+        if worker is not None:
+            caller.require_worker(worker)
+        return await self._store.page(
+            status=status, worker=worker or caller.only_worker, before=before, limit=limit, now=self._now()
+        )
+
+    async def decide(
+        self, request_id: str, caller: Caller, *, approve: bool, decided_by: str | None, note: str
+    ) -> Record:
+        """Record a person's word; raise ``ApprovalRefused`` where the state or the person does not allow it."""
+        person, channel = caller.deciding_as(decided_by)
+        now = self._now()
+        decision = Decision(person, approve, now, channel, note)
+        transition = approval.approve if approve else approval.reject
+        return await self._store.change(
+            request_id,
+            lambda request: transition(request, decision),
+            now=now,
+            event="approved" if approve else "rejected",
+            actor=person,
+            key_id=caller.key_id,
+            note=note,
+        )
+
+    async def cancel(self, request_id: str, caller: Caller, *, decided_by: str | None, note: str) -> Record:
+        """Withdraw a request of the caller's own; raise ``ApprovalRefused``."""
+        if decided_by not in (None, caller.person):
+            raise CallerRefused(
+                Code.PERSON_MISMATCH, "decided_by is not the key's person", hint="leave it out, or use their key"
+            )
+        now = self._now()
+        return await self._store.change(
+            request_id,
+            lambda request: approval.cancel(request, caller.person, now),
+            now=now,
+            event="cancelled",
+            actor=caller.person,
+            key_id=caller.key_id,
+            note=note,
+        )
+
+    def _require_environment(self, wanted: str | None) -> None:
+        if wanted is not None and wanted.casefold() != self._environment:
+            raise WingmanError(
+                Code.ENVIRONMENT_MISMATCH,
+                f"this is the API of environment {self._environment}",
+                hint="send the request to the other environment's API",
+                environment=self._environment,
+            )
+
+    async def _preview(self, parsed: Parsed, index: int, worker: str) -> Preview:
+        """Return the gateway's preview, once its reading of the command is known to be ours."""
+        try:
+            preview = await self._gateway.preview(parsed.text, worker)
+        except WingmanError as error:
+            raise at_index(error, index) from error
+        if (preview.operation_digest, preview.canonical_command) != (parsed.operation_digest, parsed.text):
+            raise WingmanError(
+                Code.INTERNAL,
+                "API and gateway read the command differently",
+                hint="run the same version of API and gateway",
+            )
+        return preview
+
+
+def _people(preview: Preview, index: int) -> int:
+    """Return how many people the policy asks for; raise ``PolicyRefused`` where it forbids."""
+    match preview.verdict:
+        case Automatic():
+            return 0
+        case NeedsPeople(people):
+            return people
+        case Forbidden(policies, reason):
+            raise PolicyRefused(
+                Code.POLICY_FORBIDS,
+                reason,
+                hint="no approval can allow it; ask for something else",
+                index=str(index),
+                command=preview.canonical_command,
+                policies=", ".join(policies),
+            )
+        case _:
+            assert_never(preview.verdict)
+
+
+def _command(request_id: str, n: int, preview: Preview) -> Command:
+    return Command(
+        approval_id=f"{request_id}.{n}",
+        text=preview.canonical_command,
+        operation_digest=preview.operation_digest,
+        target_digest=preview.target_digest,
+        preview=PreviewView.of(preview).model_dump_json(),
+    )
+
+
+def _dedupe_digest(record: Record) -> str:
+    """Return what identical requests have in common; another person's request is another request.
+
+    Otherwise one could approve what oneself asked for too, hidden behind an earlier asker's name.
+    """
+    commands: Sequence[Sequence[str]] = [[c.operation_digest, c.target_digest] for c in record.commands]
+    return digest(
+        DEDUPE_DOMAIN,
+        {
+            "worker": record.request.worker,
+            "requested_by": record.request.requested_by,
+            "environment": record.environment,
+            "task_name": record.task_name,
+            "instruction": record.instruction,
+            "commands": commands,
+        },
+    )

@@ -1,0 +1,160 @@
+"""``/approvals``: ask, list, look, decide, withdraw."""
+
+from typing import Annotated, Final, cast
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+
+from wingman_api.approvals import cursor as cursors
+from wingman_api.approvals.requests import Requests, Wish
+from wingman_api.approvals.schemas import (
+    MAX_PAGE,
+    ApprovalId,
+    Asked,
+    AskedAnswer,
+    Decided,
+    HistoryView,
+    Name,
+    PageAnswer,
+    PendingAnswer,
+    RequestDetail,
+    RequestView,
+    RiskView,
+)
+from wingman_api.identity.caller import Caller, Permission
+from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.problems import declared
+from wingman_core.approval import Status
+from wingman_core.errors import Code
+
+KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID, Code.ROLE_MISSING)
+BODY: Final = (Code.REQUEST_TOO_LARGE,)
+PREVIEW: Final = (
+    *(code for code in Code if code.startswith("COMMAND_")),
+    Code.TARGET_NOT_FOUND,
+    Code.TARGET_AMBIGUOUS,
+    Code.TARGET_EXISTS,
+    Code.LIMIT_EXCEEDED,
+    Code.ENGINE_REFUSED,
+    Code.CALLER_ROLE,
+    Code.ENGINE_UNAVAILABLE,
+    Code.GATEWAY_UNAVAILABLE,
+    Code.DEADLINE_EXCEEDED,
+)
+ASKING: Final = (
+    *KEY,
+    *BODY,
+    *PREVIEW,
+    Code.POLICY_FORBIDS,
+    Code.ENVIRONMENT_MISMATCH,
+    Code.PERSON_MISMATCH,
+)
+DECIDING: Final = (
+    *KEY,
+    *BODY,
+    Code.APPROVAL_UNKNOWN,
+    Code.APPROVAL_DECIDED,
+    Code.APPROVAL_EXPIRED,
+    Code.APPROVAL_TWICE,
+    Code.APPROVAL_SELF,
+    Code.PERSON_MISMATCH,
+)
+
+NOTHING_SAID: Final = Decided()
+"""A decision without a body."""
+
+router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(authenticated)])
+
+
+def _requests(request: Request) -> Requests:
+    return cast("Requests", request.app.state.requests)
+
+
+Service = Annotated[Requests, Depends(_requests)]
+Reader = Annotated[Caller, Depends(permitted(Permission.READ))]
+Asker = Annotated[Caller, Depends(permitted(Permission.REQUEST))]
+Decider = Annotated[Caller, Depends(permitted(Permission.DECIDE))]
+Canceller = Annotated[Caller, Depends(permitted(Permission.CANCEL))]
+RequestId = Annotated[ApprovalId, Path(description="The request's id.")]
+
+
+@router.post("/request", operation_id="requestApproval", responses=declared(*ASKING))
+async def request_approval(asked: Asked, service: Service, caller: Asker) -> AskedAnswer:
+    """Preview the commands, weigh the risk, and wait for as many people as policy and risk ask for."""
+    wish = Wish(
+        worker=asked.worker_id,
+        task_name=asked.task_name,
+        instruction=asked.instruction,
+        commands=None if asked.commands is None else tuple(asked.commands),
+        environment=asked.deployment_env,
+    )
+    result = await service.ask(wish, caller)
+    view = RequestView.of(result.record)
+    return AskedAnswer(
+        needs_approval=view.status is Status.PENDING,
+        status=view.status,
+        deduped=result.deduped,
+        request=view,
+        risk=RiskView.of(result.record.risk),
+        previews=tuple(command.preview for command in view.commands),
+    )
+
+
+@router.get("/pending", operation_id="listPendingApprovals", responses=declared(*KEY))
+async def list_pending(
+    service: Service, caller: Reader, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE
+) -> PendingAnswer:
+    """Return the requests that wait for people, oldest first."""
+    records, count = await service.pending(limit, caller)
+    return PendingAnswer(pending=tuple(RequestView.of(record) for record in records), count=count)
+
+
+@router.get("", operation_id="listApprovals", responses=declared(*KEY, Code.PERSON_MISMATCH))
+async def list_approvals(  # noqa: PLR0913 - query parameters
+    service: Service,
+    caller: Reader,
+    *,
+    status: Status | None = None,
+    worker: Annotated[Name | None, Query()] = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+) -> PageAnswer:
+    """Return a page of requests, newest first."""
+    before = None if cursor is None else cursors.decode(cursor)
+    found = await service.page(status=status, worker=worker, before=before, limit=limit + 1, caller=caller)
+    shown = found[:limit]
+    more = cursors.encode(shown[-1].created_at, shown[-1].request.id) if len(found) > limit else None
+    return PageAnswer(approvals=tuple(RequestView.of(record) for record in shown), next_cursor=more)
+
+
+@router.get("/{request_id}", operation_id="getApproval", responses=declared(*KEY, Code.APPROVAL_UNKNOWN))
+async def get_approval(request_id: RequestId, service: Service, caller: Reader) -> RequestDetail:
+    """Return one request with its history."""
+    record = await service.get(request_id, caller)
+    history = tuple(HistoryView.of(entry) for entry in await service.history(request_id))
+    return RequestDetail(**RequestView.of(record).model_dump(), history=history)
+
+
+@router.post("/{request_id}/approve", operation_id="approveApproval", responses=declared(*DECIDING))
+async def approve(
+    request_id: RequestId, service: Service, caller: Decider, decided: Decided = NOTHING_SAID
+) -> RequestView:
+    """Record an approval; the request is APPROVED once enough distinct people said so."""
+    record = await service.decide(request_id, caller, approve=True, decided_by=decided.decided_by, note=decided.note)
+    return RequestView.of(record)
+
+
+@router.post("/{request_id}/reject", operation_id="rejectApproval", responses=declared(*DECIDING))
+async def reject(
+    request_id: RequestId, service: Service, caller: Decider, decided: Decided = NOTHING_SAID
+) -> RequestView:
+    """Record a rejection; one is enough."""
+    record = await service.decide(request_id, caller, approve=False, decided_by=decided.decided_by, note=decided.note)
+    return RequestView.of(record)
+
+
+@router.post("/{request_id}/cancel", operation_id="cancelApproval", responses=declared(*DECIDING))
+async def cancel(
+    request_id: RequestId, service: Service, caller: Canceller, decided: Decided = NOTHING_SAID
+) -> RequestView:
+    """Withdraw a request that the caller made, or that was made in its name."""
+    return RequestView.of(await service.cancel(request_id, caller, decided_by=decided.decided_by, note=decided.note))

@@ -1,0 +1,253 @@
+"""Requests for approval as HTTP carries them."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal, assert_never
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wingman_api.approvals.record import Command, HistoryEntry, Record
+from wingman_api.previews import Digest, PreviewView, View
+from wingman_core.approval import Decision, Status
+from wingman_core.risk import Level, Risk, Vote
+
+MAX_COMMANDS: Final = 16
+MAX_INSTRUCTION: Final = 64 * 1024
+MAX_NOTE: Final = 2000
+MAX_PAGE: Final = 100
+FIRST_HIGH: Final = 0xA0
+"""Past the C1 controls; above, people's languages decide what is printable."""
+
+LevelName = Literal["LOW", "MEDIUM", "HIGH"]
+
+
+def _level(level: Level) -> LevelName:
+    match level:
+        case Level.LOW:
+            return "LOW"
+        case Level.MEDIUM:
+            return "MEDIUM"
+        case Level.HIGH:
+            return "HIGH"
+        case _:
+            assert_never(level)
+
+
+def _printable(text: str) -> str:
+    """Refuse control characters but tab and line ends: no database text or terminal should meet them."""
+    if not all(character.isprintable() or character in "\t\n\r" for character in text if ord(character) < FIRST_HIGH):
+        raise ValueError("control characters are refused")
+    return text
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")]
+Text = Annotated[str, AfterValidator(_printable)]
+ApprovalId = Annotated[str, Field(pattern=r"^apr_[a-z2-7]{26}$", examples=["apr_dbc7jx2mqvg5s3k2h6t4yw7raa"])]
+
+
+class Asked(BaseModel):
+    """What a worker wants done."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "example": {
+                "worker_id": "agent-7",
+                "task_name": "Restart the web server",
+                "instruction": "The web server leaks memory; restart it.",
+                "commands": ["docker restart --time 10 web"],
+                "deployment_env": "test",
+            }
+        },
+    )
+
+    worker_id: Name = Field(description="Who wants it done; a worker's key speaks for that worker alone.")
+    task_name: Annotated[Text, Field(min_length=1, max_length=200)]
+    instruction: Annotated[Text, Field(min_length=1, max_length=MAX_INSTRUCTION)]
+    commands: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=4096)]], Field(max_length=MAX_COMMANDS)] | None
+    ) = Field(
+        default=None,
+        description="Docker commands; where absent, the instruction's lines that begin with `docker `. "
+        "Without any, the approval is a sign-off that runs nothing.",
+    )
+    deployment_env: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="`test` or `prd` in any case; must be this API's own environment."
+    )
+
+
+class Decided(BaseModel):
+    """A person's word on a request."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"example": {"note": "seen the graphs, go ahead"}}
+    )
+
+    decided_by: Name | None = Field(
+        default=None, description="The key's person (default); a service key names whom it speaks for."
+    )
+    note: Annotated[Text, Field(max_length=MAX_NOTE)] = ""
+
+
+class VoteView(View):
+    """One source's view of the risk."""
+
+    source: str
+    level: LevelName
+    reason: str
+
+    @classmethod
+    def of(cls, vote: Vote) -> "VoteView":
+        """Return the view of a vote."""
+        return cls(source=vote.source, level=_level(vote.level), reason=vote.reason)
+
+
+class RiskView(View):
+    """The highest vote counts; who saw it otherwise is named."""
+
+    level: LevelName
+    votes: tuple[VoteView, ...]
+    dissent: tuple[VoteView, ...] = Field(description="The votes for a lower level.")
+
+    @classmethod
+    def of(cls, risk: Risk) -> "RiskView":
+        """Return the view of a risk."""
+        return cls(
+            level=_level(risk.level),
+            votes=tuple(VoteView.of(vote) for vote in risk.votes),
+            dissent=tuple(VoteView.of(vote) for vote in risk.dissent),
+        )
+
+
+class DecisionView(View):
+    """What one person said."""
+
+    person: str
+    decision: Literal["approve", "reject"]
+    channel: str
+    note: str
+    decided_at: datetime
+
+    @classmethod
+    def of(cls, decision: Decision) -> "DecisionView":
+        """Return the view of a decision."""
+        return cls(
+            person=decision.person,
+            decision="approve" if decision.approve else "reject",
+            channel=decision.channel,
+            note=decision.note,
+            decided_at=decision.at,
+        )
+
+
+class CommandView(View):
+    """One command, what people were shown of it, and the execution that spent its approval."""
+
+    approval_id: str = Field(description="`<request id>.<n>`, for `POST /executions`.")
+    command: str = Field(description="In canonical form: this is what runs.")
+    operation_digest: Digest
+    target_digest: Digest
+    preview: PreviewView
+    execution_id: str | None
+
+    @classmethod
+    def of(cls, command: Command) -> "CommandView":
+        """Return the view of a command."""
+        return cls(
+            approval_id=command.approval_id,
+            command=command.text,
+            operation_digest=command.operation_digest,
+            target_digest=command.target_digest,
+            preview=PreviewView.model_validate_json(command.preview),
+            execution_id=command.execution_id,
+        )
+
+
+class HistoryView(View):
+    """One thing that happened to a request."""
+
+    at: datetime
+    event: str
+    actor: str
+    status: Status
+    note: str
+
+    @classmethod
+    def of(cls, entry: HistoryEntry) -> "HistoryView":
+        """Return the view of an entry."""
+        return cls(at=entry.at, event=entry.event, actor=entry.actor, status=Status(entry.status), note=entry.note)
+
+
+class RequestView(View):
+    """A request, what was shown, and where it stands."""
+
+    id: str
+    worker_id: str
+    requested_by: str
+    task_name: str
+    instruction: str
+    environment: Literal["test", "prd"]
+    status: Status
+    people_needed: int
+    people_approved: int
+    risk: RiskView
+    commands: tuple[CommandView, ...]
+    decisions: tuple[DecisionView, ...]
+    decision_digest: Digest
+    created_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
+
+    @classmethod
+    def of(cls, record: Record) -> "RequestView":
+        """Return the view of a record."""
+        request = record.request
+        return cls(
+            id=request.id,
+            worker_id=request.worker,
+            requested_by=request.requested_by,
+            task_name=record.task_name,
+            instruction=record.instruction,
+            environment="prd" if record.environment == "prd" else "test",
+            status=request.status,
+            people_needed=request.people_needed,
+            people_approved=len(request.approvers),
+            risk=RiskView.of(record.risk),
+            commands=tuple(CommandView.of(command) for command in record.commands),
+            decisions=tuple(DecisionView.of(decision) for decision in request.decisions),
+            decision_digest=record.decision_digest,
+            created_at=record.created_at,
+            expires_at=request.expires_at,
+            decided_at=record.decided_at,
+        )
+
+
+class RequestDetail(RequestView):
+    """A request with its history."""
+
+    history: tuple[HistoryView, ...]
+
+
+class AskedAnswer(View):
+    """What became of the wish."""
+
+    needs_approval: bool
+    status: Status
+    deduped: bool = Field(description="True where the identical request was pending already; nothing new was made.")
+    request: RequestView
+    risk: RiskView
+    previews: tuple[PreviewView, ...]
+
+
+class PendingAnswer(View):
+    """The requests that wait for people, oldest first."""
+
+    pending: tuple[RequestView, ...]
+    count: int = Field(description="How many are pending in all, beyond this page too.")
+
+
+class PageAnswer(View):
+    """A page of requests, newest first."""
+
+    approvals: tuple[RequestView, ...]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")

@@ -1,0 +1,103 @@
+"""The outermost layer of the API: a correlation id and a log line a request, the body's limit, the last resort.
+
+Guarantees: no body over the limit is read, whether or not it says its length, and its refusal is a problem
+like every other (the framework's own limit answers in plain text, which is why it is not used); an unforeseen
+exception is logged with its traceback and answered without it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from wingman_api import problems
+from wingman_core.errors import WingmanError
+
+MAX_BODY: Final = 256 * 1024
+HEADER: Final = "X-Correlation-ID"
+
+
+class Edge:
+    """ASGI middleware; ``new_id`` makes correlation ids, ``clock`` counts seconds."""
+
+    def __init__(
+        self, app: ASGIApp, *, log: FilteringBoundLogger, new_id: Callable[[], str], clock: Callable[[], float]
+    ) -> None:
+        """Wrap ``app``."""
+        self._app = app
+        self._log = log
+        self._new_id = new_id
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; lifespan events pass untouched."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlation_id = self._new_id()
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        begun, status = self._clock(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = correlation_id
+                headers.setdefault("Cache-Control", "no-store")
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        log = self._log.bind(correlation_id=correlation_id, method=scope["method"])
+        try:
+            if _announced(scope) > MAX_BODY:
+                await problems.too_large(correlation_id)(scope, receive, answer)
+                return
+            await self._app(scope, _limited(receive), answer)
+        except Exception:
+            log.exception("request.failed")
+            if status:
+                raise  # the answer has begun: only cutting it off tells the caller
+            await problems.internal(correlation_id)(scope, receive, answer)
+        finally:
+            milliseconds = round((self._clock() - begun) * 1000)
+            log.info("request", route=_route(scope), status=status, milliseconds=milliseconds, **_refusal(scope))
+
+
+def _route(scope: Scope) -> str:
+    """Return the matched route's template, never the path, which may hold what a caller made up."""
+    return str(getattr(scope.get("route"), "path", ""))
+
+
+def _refusal(scope: Scope) -> dict[str, str]:
+    """Return the code of a refusal, and its message where the caller is not shown it."""
+    error = scope["state"].get("refusal")
+    if not isinstance(error, WingmanError):
+        return {}
+    hidden = problems.STATUS.get(error.code, problems.UNEXPECTED) == problems.UNEXPECTED
+    return {"code": error.code.value, **({"reason": error.message} if hidden else {})}
+
+
+def _announced(scope: Scope) -> int:
+    """Return the length the caller announced; 0 where it did not."""
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length[:12]) if length.isascii() and length.isdigit() else 0
+
+
+def _limited(receive: Receive) -> Receive:
+    """Return ``receive`` with the limit for a body of unannounced length."""
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY:
+                raise HTTPException(413)
+        return message
+
+    return limited

@@ -1,0 +1,1 @@
+"""Approved commands on their way through the gateway: minted for, relayed, and looked up."""

@@ -1,0 +1,1 @@
+"""What the API says of itself, and its one pool of database connections."""

@@ -1,0 +1,57 @@
+"""``/``, ``/health``, ``/livez``, ``/readyz``: the only routes that ask nobody for a key."""
+
+from typing import Annotated, Any, Final, cast
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from wingman_api.problems import declared
+from wingman_api.system.health import Health
+from wingman_api.system.schemas import Components, HealthAnswer, Probe, Welcome
+
+UNHEALTHY: Final = 503
+
+router = APIRouter(tags=["system"])
+
+
+def _health(request: Request) -> Health:
+    return cast("Health", request.app.state.health)
+
+
+Looking = Annotated[Health, Depends(_health)]
+
+
+def _or_503(model: type[Any], description: str) -> dict[int | str, dict[str, Any]]:
+    return {**declared(), UNHEALTHY: {"model": model, "description": description}}
+
+
+@router.get("/", operation_id="getWelcome", responses=declared())
+async def welcome(request: Request) -> Welcome:
+    """Return name, version, environment, and the endpoints."""
+    return cast("Welcome", request.app.state.welcome)
+
+
+@router.get("/health", operation_id="getHealth", responses=_or_503(HealthAnswer, "Something is not well."))
+async def health(looking: Looking, response: Response) -> HealthAnswer:
+    """Return how the API and what it stands on is, in less than a second."""
+    report = await looking.look()
+    if report.overall != "healthy":
+        response.status_code = UNHEALTHY
+    return HealthAnswer(
+        status=report.overall,
+        components=Components(database=report.database, gateway=report.gateway, engine=report.engine),
+    )
+
+
+@router.get("/livez", operation_id="getLiveness", responses=declared())
+async def livez() -> Probe:
+    """Return that the process answers."""
+    return Probe(status="ok")
+
+
+@router.get("/readyz", operation_id="getReadiness", responses=_or_503(Probe, "The database does not answer."))
+async def readyz(looking: Looking, response: Response) -> Probe:
+    """Return whether requests can be served: the database answers. A gateway that is down is its callers' matter."""
+    if await looking.database() == "healthy":
+        return Probe(status="ok")
+    response.status_code = UNHEALTHY
+    return Probe(status="unavailable")

@@ -1,0 +1,99 @@
+"""The API's pool of database connections.
+
+Guarantees: every failure to reach Postgres, at any point of a query, is ``Unavailable`` (DATABASE_UNAVAILABLE),
+and no query waits longer than its limit. Does not: retry; the caller may.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from wingman_core.errors import Code, Unavailable
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+ACQUIRE_TIMEOUT: Final = 5.0
+QUERY_TIMEOUT: Final = 10.0
+MAX_CONNECTIONS: Final = 16
+
+PING: Final = "SELECT 1"
+
+UNREACHABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InterfaceError,
+)
+
+
+class Database:
+    """One pool; ``connection`` for single statements, ``transaction`` for what belongs together."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        """Use a pool that ``open_database`` made."""
+        self._pool = pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection; raise ``Unavailable`` where Postgres does not answer."""
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                yield connection
+        except asyncpg.DataError:
+            raise  # a wrong argument is an InterfaceError too, and no outage
+        except UNREACHABLE as error:
+            raise Unavailable(
+                Code.DATABASE_UNAVAILABLE, "the database does not answer", hint="try again in a moment"
+            ) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction, committed when the block ends well."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Return once Postgres answered; raise ``Unavailable`` where it does not."""
+        async with self.connection() as connection:
+            await connection.fetchval(PING)
+
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Call ``heard`` with each payload on ``channel`` until the connection is lost; raise ``Unavailable`` then."""
+
+        def notified(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+            heard(str(payload))
+
+        lost = asyncio.Event()
+        async with self.connection() as connection:
+            connection.add_termination_listener(lambda _connection: lost.set())
+            await connection.add_listener(channel, notified)
+            try:
+                await lost.wait()
+            except asyncio.CancelledError:
+                await connection.remove_listener(channel, notified)
+                raise
+            raise asyncpg.ConnectionDoesNotExistError("the server closed the connection that listened")
+
+
+@asynccontextmanager
+async def open_database(url: str, password: str) -> AsyncIterator[Database]:
+    """Open a pool that connects on first use, so that the process starts while Postgres is still down."""
+    pool = asyncpg.create_pool(
+        url,
+        password=password,
+        min_size=0,
+        max_size=MAX_CONNECTIONS,
+        command_timeout=QUERY_TIMEOUT,
+        timeout=ACQUIRE_TIMEOUT,
+        server_settings={"application_name": "wingman-api"},
+    )
+    async with pool:
+        yield Database(pool)

@@ -1,0 +1,1 @@
+"""The command line: starts Wingman on one machine, and speaks to it."""

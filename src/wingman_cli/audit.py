@@ -1,0 +1,165 @@
+"""``wingman audit tail | verify``: the log as an auditor sees it, with the auditor's database role."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wingman_cli.options import Json
+from wingman_cli.screen import Screen, visible
+from wingman_cli.session import Session
+from wingman_core.errors import Code, SettingInvalid
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from wingman_cli.embedded_db import Connection
+    from wingman_core.audit_record import AuditRecord
+    from wingman_core.audit_verify import Summary
+    from wingman_core.checkpoint import Checkpoint
+    from wingman_core.notes import VerifierKey
+
+ROLE = "wingman_auditor"
+
+KeyFile = Annotated[
+    Path | None, typer.Option("--verifier-key", help="The log's public key (default: the data directory's).")
+]
+
+
+def tail(
+    context: typer.Context,
+    *,
+    count: Annotated[int, typer.Option("--lines", "-n", help="So many records.", min=1, max=10_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the newest records (not verified; see verify)."""
+    from rich.table import Table
+
+    from wingman_cli.database import opened
+    from wingman_gateway.audit_reader import AuditReader, Positioned
+
+    async def read() -> tuple[Positioned, ...]:
+        session: Session = context.obj
+        async with opened(session, ROLE) as access, AuditReader.connect(access.url, access.password) as reader:
+            return await reader.last(count)
+
+    found = asyncio.run(read())
+    screen = Screen(as_json=as_json)
+    if as_json:
+        screen.document([{"position": row.position, **json.loads(row.record.to_bytes())} for row in found])
+        return
+    table = Table("position", "time (UTC)", "kind", "outcome", "worker", "command")
+    for row in found:
+        cells = (row.record.created_at[:19].replace("T", " "), row.record.kind.value, outcome_of(row.record))
+        table.add_row(str(row.position), *cells, visible(row.record.worker), visible(row.record.command))
+    screen.out.print(table if found else "The log is empty.")
+
+
+def verify(
+    context: typer.Context,
+    *,
+    against: Annotated[
+        Path | None, typer.Option(help="An older signed checkpoint: also finds truncation and rewriting.")
+    ] = None,
+    key_file: KeyFile = None,
+    save: Annotated[Path | None, typer.Option(help="Write the newest checkpoint here, for a later --against.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify the whole log: every record, the tree, every checkpoint, and the story. Exit code 1 if it differs."""
+    from wingman_cli.pki import write_atomically
+    from wingman_core.notes import parse_verifier_key
+
+    session: Session = context.obj
+    screen = Screen(as_json=as_json)
+    key = parse_verifier_key(_read(key_file or session.instance.verifier_key, "the log's public key"))
+    summary, head = asyncio.run(_verify(session, screen, key, _older(against, key)))
+    if save is not None:
+        write_atomically(save, head.encode(), 0o644)
+    document = {
+        "verified": True,
+        "origin": key.name,
+        "size": summary.size,
+        "root": summary.root.hex(),
+        "checkpoints": summary.checkpoints,
+        "counts": {kind.value: count for kind, count in summary.counts.items()},
+        "unfinished": [{"position": position, "execution_id": name} for position, name in summary.unfinished],
+        "checkpoint": head,
+    }
+    if as_json:
+        screen.document(document)
+        return
+    screen.say(summary_line(summary))
+    for position, name in summary.unfinished:
+        screen.say(f"  position {position}: {name} has no outcome yet")
+
+
+def summary_line(summary: "Summary") -> str:
+    """Return one line for people about a log that was found whole."""
+    counts = ", ".join(f"{count} {kind.value}" for kind, count in summary.counts.items() if count) or "empty"
+    tree = f"{summary.checkpoints} checkpoints, root {summary.root.hex()[:16]}"
+    return f"The log is whole: {summary.size} records ({counts}), {tree}"
+
+
+def outcome_of(record: "AuditRecord") -> str:
+    """Return what a record says happened, in a word or two."""
+    code = "" if record.exit_code is None else f" {record.exit_code}"
+    return f"{record.outcome}{code}" if record.outcome else record.reason
+
+
+async def verify_log(
+    access: "Connection",
+    key: "VerifierKey",
+    *,
+    against: "Checkpoint | None" = None,
+    progress: "Progress | None" = None,
+) -> "tuple[Summary, str]":
+    """Verify the whole log over one connection; return what it holds and its newest checkpoint as a signed note.
+
+    Raises ``LogCorrupt`` with the first difference.
+    """
+    from wingman_core.audit_verify import LogVerifier
+    from wingman_gateway.audit_reader import AuditReader
+
+    async with AuditReader.connect(access.url, access.password) as reader:
+        verifier = LogVerifier(origin=key.name, keys=[key], against=against)
+        head = await reader.head()
+        if progress is None:
+            return await reader.verify(verifier, _nobody_looks), head
+        task = progress.add_task("verifying", total=await reader.size())
+        return await reader.verify(verifier, lambda position: progress.update(task, completed=position + 1)), head
+
+
+def _nobody_looks(_position: int) -> None:
+    return
+
+
+async def _verify(
+    session: Session, screen: Screen, key: "VerifierKey", against: "Checkpoint | None"
+) -> "tuple[Summary, str]":
+    from rich.progress import Progress
+
+    from wingman_cli.database import opened
+
+    async with opened(session, ROLE) as access:
+        with Progress(
+            console=screen.err, transient=True, disable=screen.as_json or not screen.err.is_terminal
+        ) as progress:
+            return await verify_log(access, key, against=against, progress=progress)
+
+
+def _older(path: Path | None, key: "VerifierKey") -> "Checkpoint | None":
+    from wingman_core.checkpoint import open_checkpoint
+
+    return None if path is None else open_checkpoint(_read(path, "the older checkpoint", strip=False), [key])
+
+
+def _read(path: Path, what: str, *, strip: bool = True) -> str:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeError) as error:
+        raise SettingInvalid(
+            Code.SETTING_INVALID, f"{what} cannot be read from {path}", hint="name the file"
+        ) from error
+    return text.strip() if strip else text

@@ -1,0 +1,58 @@
+"""How commands that need the database reach it: the one they are told of, else the data directory's embedded one.
+
+``WINGMAN_DATABASE_URL`` and ``DB_PASSWORD`` name a Postgres and a role of it. Without them the embedded server is
+used: the one that runs, or one that is started for as long as the command takes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from wingman_cli.embedded_db import Connection, EmbeddedPostgres
+from wingman_cli.session import Session
+from wingman_core.errors import Code, SettingInvalid
+
+SCHEMES: Final = frozenset({"postgresql", "postgres"})
+
+
+@asynccontextmanager
+async def opened(session: Session, role: str) -> AsyncIterator[Connection]:
+    """Yield how to connect; the embedded database is reached as ``role``, another as whom its address names.
+
+    Raises ``SettingInvalid`` for an address that cannot be used, or a data directory without a database.
+    """
+    if address := session.environ.get("WINGMAN_DATABASE_URL", ""):
+        yield connection_of(address, session.environ.get("DB_PASSWORD", ""))
+        return
+    instance = session.instance
+    if not (instance.postgres / "PG_VERSION").exists():
+        raise SettingInvalid(
+            Code.SETTING_INVALID,
+            f"there is no database in {instance.directory}",
+            hint="run wingman up once, name the directory with --data-dir, or set WINGMAN_DATABASE_URL",
+        )
+    server = EmbeddedPostgres(instance.postgres, passwords=instance.passwords())
+    await asyncio.to_thread(server.start)
+    try:
+        yield server.connection(role)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def connection_of(address: str, password: str) -> Connection:
+    """Return the parts of ``postgresql://role@host:port/database``; a socket's directory goes into ``?host=``."""
+    try:
+        parts = urlsplit(address)
+        host = parse_qs(parts.query).get("host", [parts.netloc.rpartition("@")[2]])[0]
+        role, database = unquote(parts.username or ""), parts.path.removeprefix("/")
+    except ValueError:
+        host = role = database = ""
+    if not (host and role and database and parts.scheme in SCHEMES) or parts.password:
+        raise SettingInvalid(
+            Code.SETTING_INVALID,
+            "WINGMAN_DATABASE_URL is not of the form postgresql://role@host:port/database",
+            hint="name role, host and database in it, and put the password into DB_PASSWORD",
+        )
+    return Connection(host, role, database, password)

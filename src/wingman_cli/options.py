@@ -1,0 +1,37 @@
+"""Options that several commands share, declared once."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+JSON_ASKED = "wingman.json"
+"""The key under which a command line remembers that its errors are for programs too."""
+
+
+class Choice(StrEnum):
+    """What to do on a machine where no engine answers."""
+
+    ASK = "ask"
+    AUTO = "auto"
+    NONE = "none"
+
+
+def _remember(context: typer.Context, *, value: bool) -> bool:
+    context.meta[JSON_ASKED] = value
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.", callback=_remember)]
+Note = Annotated[str, typer.Option("--note", "-n", help="Why; kept with the decision.")]
+Worker = Annotated[str, typer.Option("--worker", "-w", help="Who wants it done (default: the key's person).")]
+RequestId = Annotated[str, typer.Argument(help="A request's id, apr_...")]
+Words = Annotated[list[str], typer.Argument(help="docker restart web, or whole commands in quotes.")]
+
+VERBATIM = {"allow_interspersed_args": False}
+"""For commands that take a docker command: what follows the first word is the command's, not ours."""
+
+Engine = Annotated[
+    Choice,
+    typer.Option("--engine", help="Where no Docker engine answers: ask, start a private one (auto), or do without."),
+]

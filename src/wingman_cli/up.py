@@ -1,0 +1,115 @@
+"""``wingman up``: everything on this machine, in the foreground, until Ctrl-C."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wingman_cli.instance import DEFAULT_DIRECTORY, DEFAULT_PORT, Instance
+from wingman_cli.options import Choice, Engine
+from wingman_cli.screen import Screen
+from wingman_cli.session import Session
+
+if TYPE_CHECKING:
+    from wingman_cli.engine import Found
+    from wingman_cli.local import Local, Plan
+
+
+def up(
+    context: typer.Context,
+    *,
+    port: Annotated[
+        int, typer.Option(help="The API's port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+    ] = DEFAULT_PORT,
+    engine: Engine = Choice.ASK,
+) -> None:
+    """Start Wingman here: embedded Postgres, gateway, API. The first start makes keys, certificates and database."""
+    from wingman_cli.engine import EngineSource
+    from wingman_cli.local import Plan
+
+    session: Session = context.obj
+    screen = Screen()
+    source = EngineSource(os.environ)
+    found = source.find(engine, ask=confirm, tell=screen.say)
+    try:
+        plan = Plan(Instance(session.data_dir), port, found.address, has_engine=bool(found.version))
+        asyncio.run(serve(plan, screen.say, found))
+    finally:
+        source.stop(found)
+    screen.say("Stopped; the data are kept.")
+
+
+def confirm(question: str) -> bool:
+    """Ask on a terminal; without one the answer is no."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm(question, default=True)
+
+
+async def serve(plan: "Plan", tell: Callable[[str], None], found: "Found") -> None:
+    """Start, say where everything is, and stop in order on SIGINT or SIGTERM; a second signal changes nothing."""
+    from wingman_cli.local import Local
+
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        tell("Starting Wingman (Ctrl-C stops it) ...")
+        local = Local(plan, tell=tell, environ=os.environ)
+        running = asyncio.create_task(run(local, plan, tell, found, stopping))
+        asked = asyncio.create_task(stopping.wait())
+        await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if stopping.is_set() and not local.is_up:
+            running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def run(
+    local: "Local", plan: "Plan", tell: Callable[[str], None], found: "Found", stopping: asyncio.Event
+) -> None:
+    """Hold the instance until ``stopping``."""
+    async with local:
+        for line in welcome(local.api, plan.instance.directory, found, first_start=local.first_start):
+            tell(line)
+        await stopping.wait()
+        tell("Stopping ...")
+
+
+def welcome(api: str, directory: Path, found: "Found", *, first_start: bool) -> list[str]:
+    """Return the few lines that tell where everything is and what to try."""
+    wingman = program()
+    engine = f"Docker {found.version} at {found.address}"
+    if not found.version:
+        engine = f"none ({found.reason}); requests cannot be previewed until one runs: tools/engine.sh start"
+    elif found.started:
+        engine += " (private, started here, stops with this)"
+    made = " (made just now: keys, certificates, database, policies)" if first_start else ""
+    lines = [
+        "Wingman is up.",
+        f"  API      {api}   (GET / lists the endpoints, /openapi.json describes them)",
+        f"  engine   {engine}",
+        f"  data     {directory}{made}",
+        f'  try      {wingman} request "docker ps"',
+        f"           {wingman} pending | approve <id> | run <id> | audit verify",
+    ]
+    if directory != DEFAULT_DIRECTORY:
+        lines.insert(4, f"           in another shell: export WINGMAN_DATA_DIR={directory.absolute()}")
+    return lines
+
+
+def program() -> str:
+    """Return how this shell calls wingman."""
+    if shutil.which("wingman") or not sys.argv[0].endswith("wingman"):
+        return "wingman"
+    here = os.path.relpath(sys.argv[0])
+    return sys.argv[0] if here.startswith("..") else here

@@ -1,0 +1,118 @@
+"""Each way in which ``run`` and ``exec`` reach for the host, as lines for people and sets for policy.
+
+Fails towards present (I4): what is listed as harmless is a closed list, everything else counts. Two choices to know:
+a user's name other than root does not count, since leaving ``--user`` out gives the image's own user, root in most
+images; ``no-new-privileges`` does not count, since it only takes away.
+"""
+
+import posixpath
+from collections.abc import Iterator
+from typing import Final
+
+from wingman_core.command import operations as ops
+from wingman_core.command.mounts import Mount, show_volume
+from wingman_core.command.network import container_of
+
+_LOCAL_LOG_DRIVERS: Final = frozenset({"", "none", "local", "json-file", "journald"})
+_LOCAL_LOG_OPTIONS_WORDS: Final = """
+    cache-compress cache-disabled cache-max-file cache-max-size compress env env-regex labels labels-regex max-
+    buffer-size max-file max-size mode tag
+"""
+_LOCAL_LOG_OPTIONS: Final = frozenset(_LOCAL_LOG_OPTIONS_WORDS.split())
+_ENGINE_SOCKETS: Final = ("docker", "containerd", "podman", "crio", "cri-", "buildkit", "balena", "dockershim")
+_ENGINE_DIRECTORIES: Final = frozenset({"/", "/run", "/var", "/var/run"})
+_ENGINE_VARIABLES: Final = frozenset({"DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINERD_ADDRESS"})
+
+
+def exec_privileges(op: ops.ExecOperation) -> tuple[str, ...]:
+    """Return every line that holds of ``exec``, sorted, once."""
+    privileged = {"--privileged"} if op.privileged else set()
+    return tuple(sorted({*privileged, *_user(op.user), *_environment(op.env)}))
+
+
+def run_privileges(op: ops.RunOperation) -> tuple[str, ...]:
+    """Return every line that holds of ``run``, sorted, once."""
+    found = [*_kernel(op), *_namespaces(op), *_devices(op), *_storage(op), *_engine(op)]
+    return tuple(sorted({*found, *_user(op.user), *_environment(op.env)}))
+
+
+def mount_lines(op: ops.RunOperation) -> tuple[str, ...]:
+    """Return what ``run`` mounts, one line each: ``bind /etc:/host:ro``, ``volume data:/srv``, ``tmpfs /tmp``."""
+    lines = [f"{'bind' if volume.is_bind else 'volume'} {show_volume(volume)}" for volume in op.volumes]
+    for mount in op.mounts:
+        source = f"{mount.source}:" if mount.source else ""
+        lines.append(f"{mount.type} {source}{mount.target}{':ro' if mount.read_only else ''}")
+    lines += [f"tmpfs {tmpfs.target}" for tmpfs in op.tmpfs]
+    lines += [f"volumes-from {name}" for name, _ in op.volumes_from]
+    return tuple(lines)
+
+
+def _user(user: str) -> Iterator[str]:
+    if any(_is_root(part) for part in user.split(":")):
+        yield f"user {user}"
+
+
+def _environment(env: ops.Pairs) -> Iterator[str]:
+    yield from (f"engine's address in {name}" for name, _ in env if name.upper() in _ENGINE_VARIABLES)
+
+
+def _kernel(op: ops.RunOperation) -> Iterator[str]:
+    if op.privileged:
+        yield "--privileged"
+    yield from (f"capability {name}" for name in op.cap_add)
+    yield from (f"security option {option}" for option in op.security_options if option != "no-new-privileges")
+    yield from (f"group {name}" for name in op.group_add if _is_root(name))
+    if op.oom_kill_disable:
+        yield "never killed when memory runs out"
+    if op.oom_score_adj < 0:
+        yield "killed later than others when memory runs out"
+    if op.cpu_rt_runtime or op.cpu_rt_period:
+        yield "real-time scheduling"
+
+
+def _namespaces(op: ops.RunOperation) -> Iterator[str]:
+    modes = (("pid", op.pid), ("ipc", op.ipc), ("uts", op.uts), ("userns", op.userns), ("cgroupns", op.cgroupns))
+    for name, mode in (*modes, *(("network", network.name) for network in op.networks)):
+        if mode == "host" or container_of(mode):
+            yield f"{name} namespace of {mode}"
+
+
+def _devices(op: ops.RunOperation) -> Iterator[str]:
+    yield from (f"device {device.source}" for device in op.devices)
+    yield from (f"device rule {rule}" for rule in op.device_cgroup_rules)
+
+
+def _storage(op: ops.RunOperation) -> Iterator[str]:
+    binds = [volume.source for volume in op.volumes if volume.is_bind]
+    binds += [mount.source for mount in op.mounts if mount.type == "bind"]
+    for source in binds:
+        yield f"bind mount of {source}"
+        if _holds_engine_socket(source):
+            yield f"Docker socket in {source}"
+    yield from (f"volume driver or options in the mount of {mount.target}" for mount in op.mounts if _is_driven(mount))
+    if op.volume_driver not in {"", "local"}:
+        yield f"volume driver {op.volume_driver}"
+
+
+def _engine(op: ops.RunOperation) -> Iterator[str]:
+    if op.runtime:
+        yield f"runtime {op.runtime}"
+    if op.cgroup_parent:
+        yield f"cgroup {op.cgroup_parent}"
+    yield from (f"annotation {name} for the runtime" for name, _ in op.annotations)
+    if op.log_driver not in _LOCAL_LOG_DRIVERS:
+        yield f"log driver {op.log_driver}"
+    yield from (f"log option {name}" for name, _ in op.log_options if name not in _LOCAL_LOG_OPTIONS)
+
+
+def _is_root(part: str) -> bool:
+    return part.casefold() == "root" or (part.isdigit() and int(part) == 0)
+
+
+def _is_driven(mount: Mount) -> bool:
+    return bool(mount.volume_options) or mount.volume_driver not in {"", "local"}
+
+
+def _holds_engine_socket(source: str) -> bool:
+    name = posixpath.basename(source).casefold()
+    return source in _ENGINE_DIRECTORIES or any(name.startswith(engine) for engine in _ENGINE_SOCKETS)

@@ -1,0 +1,194 @@
+"""What a secret looks like in one line of output: telling names, URLs with passwords, well-known formats.
+
+Guarantees: ``secrets_in`` takes time linear in the line, and where a value's end is in doubt, it takes more
+of the line rather than less. An unquoted value ends at the first white space, unless its name begins the
+line (the output of ``env``): then at the line's end. Over-long repetitions are bounded on purpose.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MARK: Final = b"[redacted]"
+
+_SPACE: Final = rb"[ \t]{0,64}+"
+_QUOTE: Final = rb"\\{0,8}[\"']"
+_NAME: Final = (
+    rb"(?i:pass(?:word|phrase|code)|(?<!/)passwd|[_-]pass(?![a-z])|[_-]pwd|secret|token|credential|signature"
+    rb"|(?:connection|conn)[_.-]?str|(?<![a-z])dsn|(?<![a-z])auth(?![a-z])|session[_.-]?(?:id|key)"
+    rb"|(?:access|account|api|encryption|license|master|private|service|shared|signing|ssh|storage)[_.-]?key)"
+    rb"[A-Za-z0-9_.-]{0,64}+"
+)
+_STEMS: Final = (
+    b"pass",
+    b"pwd",
+    b"secret",
+    b"token",
+    b"credential",
+    b"signature",
+    b"str",
+    b"dsn",
+    b"auth",
+    b"session",
+    b"key",
+    b"cookie",
+)
+"""One of these is in every telling name: a look for them spares most lines the search for names."""
+_HEADER: Final = rb"(?i:authorization|cookie)"
+
+_ASSIGNED: Final = re.compile(
+    rb"(?:(?P<header>" + _HEADER + rb")|" + _NAME + rb")(?P<name_quote>" + _QUOTE + rb")?" + _SPACE
+    # Behind a bare name a colon needs white space or a quote, or else every `token-service:1.2` would be one.
+    + rb"(?:=>?|:=|:(?=[ \t\"'\\])|(?(name_quote):|(?(header):|(?!))))" + _SPACE + rb"(?P<quote>" + _QUOTE + rb")?"
+)  # fmt: skip
+_FLAG: Final = re.compile(rb"--(?:[A-Za-z0-9]{1,32}-){0,8}" + _NAME + rb"[ \t]{1,64}(?P<quote>[\"'])?")
+_LINE_START: Final = re.compile(rb"[ \t]*(?:(?:export|declare -x|set|-|-e|--env)[ \t]+)?[A-Za-z0-9_.-]*\Z")
+_SINGLE_QUOTED: Final = re.compile(rb"'[A-Za-z0-9_.-]*\Z")
+_BARE_JSON: Final = re.compile(rb"[^\s,}\])]*")
+_WORD: Final = re.compile(rb"\S*")
+_NOT_SECRET: Final = frozenset({b"", b"null", b"true", b"false"})
+_LOOK_BACK: Final = 128
+
+_URL_TEXT: Final = re.compile(rb"[^\s\"'<>]+")
+_USER: Final = re.compile(rb"://(?:(?P<user>[^:/@]*):|(?P<token>[^:/@]{20,})@)")
+
+PEM_BEGIN: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
+PEM_END: Final = re.compile(rb"-----END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
+
+_FORMATS: Final = re.compile(
+    rb"(?<![A-Za-z0-9_-])(?:"
+    + rb"|".join(
+        (
+            rb"eyJ[A-Za-z0-9_-]{8,2048}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*",  # JWT
+            rb"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",  # AWS
+            rb"gh[a-z]_[A-Za-z0-9]{20,255}",  # GitHub
+            rb"github_pat_[A-Za-z0-9_]{20,255}",
+            rb"glpat-[A-Za-z0-9_.-]{16,255}",  # GitLab
+            rb"xox[a-z]-[A-Za-z0-9-]{10,255}",  # Slack
+            rb"xapp-[A-Za-z0-9-]{10,255}",
+            rb"AIza[A-Za-z0-9_-]{30,64}",  # Google
+            rb"[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}",  # Stripe
+            rb"sk-[A-Za-z0-9_-]{20,255}",  # language model services
+            rb"(?:npm|hf|dop_v1|pypi)[_-][A-Za-z0-9_-]{30,255}",
+            rb"wm_[A-Za-z0-9]{1,64}_[A-Za-z0-9_-]{8,255}",  # Wingman
+            rb"[0-9]{6,12}:AA[A-Za-z0-9_-]{30,64}",  # Telegram
+        )
+    )
+    + rb")"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret stands in a line: what tells of it begins at ``start``, its value is ``value`` to ``end``."""
+
+    start: int
+    value: int
+    end: int
+    mark: bytes = MARK
+
+
+def secrets_in(line: bytes, *, quoted: bool = False) -> tuple[Secret, ...]:
+    """Return the secrets of a line without its end, from left to right, their values apart from each other.
+
+    ``quoted``: the line goes on from a part of it in which a double quote was opened.
+    """
+    found = [*_urls(line), *_private_keys(line)]
+    lower = line.lower()
+    if any(stem in lower for stem in _STEMS):
+        found += [*_assignments(line, quoted=quoted), *_flags(line)]
+    found.extend(Secret(match.start(), match.start(), match.end()) for match in _FORMATS.finditer(line))
+    apart: list[Secret] = []
+    for secret in sorted(found, key=lambda one: (one.value, -one.end)):
+        if not apart or secret.value >= apart[-1].end:
+            apart.append(secret)
+        elif secret.end > apart[-1].end:
+            last = apart.pop()
+            apart.append(Secret(min(last.start, secret.start), last.value, secret.end, last.mark))
+    return tuple(apart)
+
+
+def opens_quote(text: bytes) -> bool:
+    """Tell whether a double quote is opened and not closed in ``text``."""
+    return (text.count(b'"') - text.count(b'\\"')) % 2 == 1
+
+
+def _assignments(line: bytes, *, quoted: bool) -> list[Secret]:
+    """Return the values of telling names; names inside a value that was taken already are not looked at again."""
+    secrets: list[Secret] = []
+    taken = 0
+    for match in _ASSIGNED.finditer(line):
+        if match.start() < taken:
+            continue
+        end, mark = _end_of_value(line, match, quoted=quoted)
+        if end > match.end():
+            secrets.append(Secret(match.start(), match.end(), end, mark))
+            taken = end
+    return secrets
+
+
+def _end_of_value(line: bytes, match: re.Match[bytes], *, quoted: bool) -> tuple[int, bytes]:
+    """Return where the value behind ``match`` ends (``match.end()`` where it is none), and what stands for it."""
+    start, before = match.end(), line[: match.start()]
+    if match["quote"]:
+        return _closing(line, start, match["quote"]), MARK
+    if match["name_quote"]:  # JSON: a number is a secret, a container is looked into
+        value = _BARE_JSON.match(line, start)
+        bare = value[0] if value else b""
+        is_secret = bare not in _NOT_SECRET and not bare.startswith((b"[", b"{"))
+        return start + len(bare) * is_secret, match["name_quote"] + MARK + match["name_quote"]
+    if opens_quote(before) is not quoted:
+        return _closing(line, start, b'"'), MARK
+    if _SINGLE_QUOTED.search(before[-_LOOK_BACK:]):
+        return _closing(line, start, b"'"), MARK
+    if match["header"] or _LINE_START.match(before):
+        return len(line), MARK
+    return _end_of_word(line, start), MARK
+
+
+def _flags(line: bytes) -> list[Secret]:
+    """Return the values of telling flags, ``--password x``."""
+    secrets: list[Secret] = []
+    for match in _FLAG.finditer(line):
+        quote = match["quote"]
+        end = _closing(line, match.end(), quote) if quote else _end_of_word(line, match.end())
+        secrets.append(Secret(match.start(), match.end(), end))
+    return secrets
+
+
+def _urls(line: bytes) -> list[Secret]:
+    """Return the passwords in URLs, up to the last @ in one piece of text, and user names as long as tokens."""
+    secrets: list[Secret] = []
+    for text in _URL_TEXT.finditer(line) if b"@" in line else ():
+        last = line.rfind(b"@", text.start(), text.end())
+        for match in _USER.finditer(line, text.start(), max(text.start(), last + 1)):
+            if match["token"] is not None:
+                secrets.append(Secret(match.start(), match.start("token"), match.end("token")))
+            elif match.end() < last:
+                secrets.append(Secret(match.start(), match.end(), last))
+                break
+    return secrets
+
+
+def _private_keys(line: bytes) -> list[Secret]:
+    """Return the private key that stands in the line, to its end or the line's."""
+    begin = PEM_BEGIN.search(line)
+    if begin is None:
+        return []
+    last = None
+    for last in PEM_END.finditer(line, begin.end()):  # noqa: B007 - the last one is wanted
+        pass
+    return [Secret(begin.start(), begin.start(), last.end() if last else len(line))]
+
+
+def _closing(line: bytes, start: int, quote: bytes) -> int:
+    """Return the position of the quote that closes a value, the line's end where none does."""
+    at = line.find(quote, start)
+    while at > start and line[at - 1] == ord("\\"):
+        at = line.find(quote, at + 1)
+    return len(line) if at < 0 else at
+
+
+def _end_of_word(line: bytes, start: int) -> int:
+    word = _WORD.match(line, start)
+    return word.end() if word else start

@@ -1,0 +1,1 @@
+"""The execution gateway: the one process that holds the Docker socket."""

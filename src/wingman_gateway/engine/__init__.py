@@ -1,0 +1,93 @@
+"""The Docker engine as the gateway sees it: resolve, preview, execute once, testify afterwards.
+
+The only package that imports the engine's client (I5). Guarantees: what acts, acts on the full ids of the targets
+it is given (I10), never resolves a name again, and never repeats a mutation (I13).
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Self
+
+from wingman_core.command import Operation, references
+from wingman_core.target import Target
+from wingman_core.verdict import BlastRadius
+from wingman_gateway.engine.connection import Connection, EngineRefused
+from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
+from wingman_gateway.engine.perform import LIMITS, Performer
+from wingman_gateway.engine.preview import preview
+from wingman_gateway.engine.requirements import unsupported
+from wingman_gateway.engine.resolve import resolve
+from wingman_gateway.engine.testify import testify
+
+__all__ = [
+    "LIMITS",
+    "Engine",
+    "EngineRefused",
+    "Event",
+    "Exit",
+    "Note",
+    "Output",
+    "Progress",
+    "Testimony",
+]
+
+TOO_OLD: Final = 400
+"""The status with which engines themselves refuse a version."""
+
+
+class Engine:
+    """One Docker engine."""
+
+    def __init__(
+        self, connection: Connection, *, now: Callable[[], datetime], limits: Mapping[str, float] = LIMITS
+    ) -> None:
+        self._connection = connection
+        self._performer = Performer(connection, now=now, limits=limits)
+
+    @classmethod
+    async def connect(cls, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
+        """Prepare for the engine at ``url``; it need not run yet, ``ping`` tells. Raises ``SettingInvalid``."""
+        return cls(Connection.open(url), now=now)
+
+    async def close(self) -> None:
+        """Close every connection; streams that are still read end with ``Unavailable``."""
+        await self._connection.close()
+
+    async def ping(self) -> str:
+        """Ask the engine for its API and agree on a version again; return it, such as ``1.41``.
+
+        Raises ``Unavailable``.
+        """
+        major, minor = await self._connection.negotiate()
+        return f"{major}.{minor}"
+
+    async def resolve(self, op: Operation) -> tuple[Target, ...]:
+        """Return what the command's names mean now, in its order.
+
+        Raises ``TargetRefused``, ``Unavailable``, and ``EngineRefused`` where the engine is too old for the command.
+        """
+        if too_old := unsupported(op, await self._connection.version()):
+            raise EngineRefused(TOO_OLD, too_old)
+        return await resolve(self._connection, references(op))
+
+    async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:
+        """Say what would stop, drop, depend and be lost; raise ``TargetRefused`` or ``Unavailable``."""
+        return await preview(self._connection, op, targets)
+
+    def execute(self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note) -> AsyncGenerator[Event]:
+        """Do it, once: yield what happens, ``Exit`` last.
+
+        What the engine refuses ends as the docker binary would end: a line on stderr and its exit code. Raises
+        ``WingmanError`` DEADLINE_EXCEEDED once the verb's limit has passed, ``Unavailable`` where the engine went
+        away: then nobody knows the outcome, and ``testify`` asks. Closing the iterator stops a read at once.
+        """
+        return self._performer.perform(op, targets, execution_id, note)
+
+    async def testify(
+        self, op: Operation, targets: Sequence[Target], execution_id: str, intent_at: datetime, notes: Mapping[str, str]
+    ) -> Testimony:
+        """Ask what became of an execution that began after ``intent_at`` (aware); never acts. Raises ``Unavailable``.
+
+        ``notes``: what ``execute`` noted before it was cut off.
+        """
+        return await testify(self._connection, op, targets, execution_id, intent_at, notes)

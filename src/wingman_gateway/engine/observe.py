@@ -1,0 +1,184 @@
+"""The verbs that only read, each ending with the text the docker binary would print.
+
+Guarantees: environment values of what ``inspect`` returns are redacted here, where their structure is known (I16);
+output is bounded. Other secrets are the caller's to redact, in the stream.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from wingman_core.command import (
+    ImagesOperation,
+    InspectOperation,
+    LogsOperation,
+    PsOperation,
+    StatsOperation,
+    TopOperation,
+)
+from wingman_core.redaction import redact_environment
+from wingman_core.target import Target
+from wingman_gateway.engine.connection import JSON, STDERR, Connection, frames
+from wingman_gateway.engine.events import Event, Exit, Output
+from wingman_gateway.engine.listings import (
+    CONTAINER_COLUMNS,
+    IMAGE_COLUMNS,
+    STATS_COLUMNS,
+    container_row,
+    image_rows,
+    stats_row,
+)
+from wingman_gateway.engine.tables import TOP_MIN_WIDTH, table
+
+ReadOperation = PsOperation | InspectOperation | LogsOperation | TopOperation | StatsOperation | ImagesOperation
+Clock = Callable[[], datetime]
+
+MOST_LOG_BYTES: Final = 16 * 1024 * 1024
+MOST_STATS: Final = 50
+"""Samples taken at the same time; each keeps the engine busy for a second or two."""
+STATS_SECONDS: Final = 20.0
+DURATION_PART: Final = re.compile(r"([0-9.]+)(ns|us|ms|s|m|h)")
+DURATION_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+async def observe(
+    connection: Connection, op: ReadOperation, targets: Sequence[Target], now: Clock
+) -> AsyncGenerator[Event]:
+    """Read, and yield the output; ``Exit`` last."""
+    match op:
+        case LogsOperation():
+            async for event in _logs(connection, op, targets[0], now()):
+                yield event
+        case PsOperation():
+            yield _text(await _ps(connection, op, now()))
+        case InspectOperation():
+            yield _text(await _inspect(connection, op, targets))
+        case TopOperation():
+            yield _text(await _top(connection, op, targets[0]))
+        case StatsOperation():
+            yield _text(await _stats(connection, op, targets))
+        case ImagesOperation():
+            yield _text(await _images(connection, op, now()))
+    yield Exit(0)
+
+
+def timestamp(moment: str, now: datetime) -> str:
+    """Turn a duration before now, RFC 3339 or Unix seconds into what the Engine API takes: Unix seconds."""
+    if "T" in moment:
+        stamp = datetime.fromisoformat(moment)
+        fraction = re.search(r"\.([0-9]+)", moment)
+        return f"{int(stamp.replace(microsecond=0).timestamp())}.{(fraction[1] if fraction else '0').ljust(9, '0')}"
+    if parts := DURATION_PART.findall(moment):
+        ago = sum(float(number) * DURATION_SECONDS[unit] for number, unit in parts)
+        return f"{(now - timedelta(seconds=ago)).timestamp():.9f}"
+    return moment
+
+
+async def _ps(connection: Connection, op: PsOperation, now: datetime) -> str:
+    sized = op.size or op.format == "json"  # a JSON row has every field, and the binary asks for them all
+    params = {"all": _flag(op.all), "size": _flag(sized), **_filters(op.filters)}
+    if op.last >= 0:
+        params["limit"] = str(op.last)
+    listed: list[JSON] = await connection.ask("GET", "containers/json", params=params)
+    rows = [container_row(container, now, full=op.no_trunc) for container in listed]
+    columns = {**CONTAINER_COLUMNS, "Size": "SIZE"} if op.size else CONTAINER_COLUMNS
+    return _listing(rows, columns, quiet=op.quiet, as_json=op.format == "json")
+
+
+async def _images(connection: Connection, op: ImagesOperation, now: datetime) -> str:
+    filters = (*op.filters, *((("reference", op.repository),) if op.repository else ()))
+    params = {"all": _flag(op.all), **_filters(filters)}
+    listed: list[JSON] = await connection.ask("GET", "images/json", params=params)
+    rows = [row for image in listed for row in image_rows(image, now, full=op.no_trunc, digests=op.digests)]
+    columns = IMAGE_COLUMNS if op.digests else {key: IMAGE_COLUMNS[key] for key in IMAGE_COLUMNS if key != "Digest"}
+    return _listing(rows, columns, quiet=op.quiet, as_json=op.format == "json")
+
+
+async def _inspect(connection: Connection, op: InspectOperation, targets: Sequence[Target]) -> str:
+    found = await asyncio.gather(*(_inspect_one(connection, op, target) for target in targets))
+    if op.format == "json":
+        return "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in found)
+    return json.dumps(found, ensure_ascii=False, indent=4) + "\n"
+
+
+async def _inspect_one(connection: Connection, op: InspectOperation, target: Target) -> JSON:
+    params = {"size": "1"} if op.size and target.reference.kind == "container" else None
+    found: JSON = await connection.ask("GET", f"{target.reference.kind}s/{target.id}/json", params=params)
+    for key in ("Config", "ContainerConfig"):
+        config = found.get(key)
+        if isinstance(config, dict) and isinstance(config.get("Env"), list):
+            found[key] = {**config, "Env": redact_environment(config["Env"])}
+    return found
+
+
+async def _top(connection: Connection, op: TopOperation, target: Target) -> str:
+    params = {"ps_args": " ".join(op.ps_options)} if op.ps_options else None
+    answer = await connection.ask("GET", f"containers/{target.id}/top", params=params)
+    return table([answer["Titles"], *(answer["Processes"] or ())], min_width=TOP_MIN_WIDTH)
+
+
+async def _stats(connection: Connection, op: StatsOperation, targets: Sequence[Target]) -> str:
+    ids = [target.id for target in targets]
+    if not ids:
+        ids = [each["Id"] for each in await connection.ask("GET", "containers/json", params={"all": _flag(op.all)})]
+    at_once = asyncio.Semaphore(MOST_STATS)
+
+    async def sample(container_id: str) -> JSON:
+        async with at_once:
+            path = f"containers/{container_id}/stats"
+            found: JSON = await connection.ask("GET", path, params={"stream": "0"}, limit=STATS_SECONDS)
+            return found
+
+    rows = [stats_row(each, full=op.no_trunc) for each in await asyncio.gather(*map(sample, ids))]
+    return _listing(rows, STATS_COLUMNS, quiet=False, as_json=op.format == "json")
+
+
+async def _logs(connection: Connection, op: LogsOperation, target: Target, now: datetime) -> AsyncGenerator[Event]:
+    container = await connection.ask("GET", f"containers/{target.id}/json")
+    params = {
+        "stdout": "1",
+        "stderr": "1",
+        "timestamps": _flag(op.timestamps),
+        "details": _flag(op.details),
+        "tail": "all" if op.tail < 0 else str(op.tail),
+        **({"since": timestamp(op.since, now)} if op.since else {}),
+        **({"until": timestamp(op.until, now)} if op.until else {}),
+    }
+    seen = 0
+    async with connection.stream("GET", f"containers/{target.id}/logs", params=params) as response:
+        async for number, data in frames(response, tty=container["Config"]["Tty"]):
+            yield Output("stderr" if number == STDERR else "stdout", data)
+            seen += len(data)
+            if seen > MOST_LOG_BYTES:
+                yield Output("stderr", b"wingman: the rest of the log is left out; narrow it with --tail or --since\n")
+                return
+
+
+def _listing(rows: Sequence[Mapping[str, str]], columns: Mapping[str, str], *, quiet: bool, as_json: bool) -> str:
+    if quiet:
+        return _lines(row["ID"] for row in rows)
+    if as_json:
+        return _lines(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+    return table([list(columns.values()), *([row[key] for key in columns] for row in rows)])
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _filters(filters: Iterable[tuple[str, str]]) -> dict[str, str]:
+    gathered: dict[str, list[str]] = {}
+    for key, value in filters:
+        gathered.setdefault(key, []).append(value)
+    return {"filters": json.dumps(gathered)} if gathered else {}
+
+
+def _flag(value: bool) -> str:  # noqa: FBT001 - a value, not a switch
+    return "1" if value else "0"
+
+
+def _text(text: str) -> Output:
+    return Output("stdout", text.encode())

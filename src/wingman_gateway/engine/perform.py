@@ -1,0 +1,141 @@
+"""One execution from its first request to its exit code, within its time limit."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Final, assert_never
+
+from wingman_core.command import (
+    ExecOperation,
+    ImagesOperation,
+    InspectOperation,
+    KillOperation,
+    LogsOperation,
+    Operation,
+    PauseOperation,
+    PsOperation,
+    PullOperation,
+    RestartOperation,
+    RmOperation,
+    RunOperation,
+    StartOperation,
+    StatsOperation,
+    StopOperation,
+    TopOperation,
+    UnpauseOperation,
+)
+from wingman_core.errors import Code, WingmanError
+from wingman_core.target import Target
+from wingman_gateway.engine.act import act_on_containers, execute_in, pull, refusal
+from wingman_gateway.engine.connection import Connection, EngineRefused
+from wingman_gateway.engine.events import Event, Exit, Note
+from wingman_gateway.engine.observe import observe
+from wingman_gateway.engine.run import kill_what_ran, run
+
+DEFAULT_STOP_SECONDS: Final = 10
+LIMITS: Final = {
+    "ps": 20.0,
+    "inspect": 20.0,
+    "images": 20.0,
+    "top": 20.0,
+    "stats": 30.0,
+    "logs": 60.0,
+    "start": 60.0,
+    "stop": 60.0,
+    "restart": 90.0,
+    "kill": 30.0,
+    "pause": 30.0,
+    "unpause": 30.0,
+    "rm": 120.0,
+    "exec": 600.0,
+    "run": 600.0,
+    "pull": 1800.0,
+}
+"""Seconds each verb may take, beside the time that ``stop`` and ``restart`` give the containers themselves."""
+
+
+class Performer:
+    """Performs operations on one engine."""
+
+    def __init__(self, connection: Connection, *, now: Callable[[], datetime], limits: Mapping[str, float]) -> None:
+        self._connection = connection
+        self._now = now
+        self._limits = limits
+
+    async def perform(
+        self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note
+    ) -> AsyncGenerator[Event]:
+        """Yield what happens, ``Exit`` last; raise ``WingmanError`` DEADLINE_EXCEEDED, or ``Unavailable``."""
+        seconds = self._limits[op.verb] + await _grace(self._connection, op, targets)
+        deadline = asyncio.get_running_loop().time() + seconds
+        async with aclosing(self._events(op, targets, execution_id, note)) as events:
+            while True:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        event = await anext(events)
+                except StopAsyncIteration:
+                    return
+                except EngineRefused as error:
+                    yield refusal(error)
+                    yield Exit(1)
+                    return
+                except TimeoutError as error:
+                    raise await _overdue(self._connection, op, execution_id, seconds) from error
+                yield event
+
+    def _events(self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note) -> AsyncGenerator[Event]:
+        match op:
+            case ExecOperation():
+                return execute_in(self._connection, op, targets[0], note)
+            case RunOperation():
+                return run(self._connection, op, targets, execution_id, note)
+            case PullOperation():
+                return pull(self._connection, op, targets[0])
+            case (
+                PsOperation()
+                | InspectOperation()
+                | LogsOperation()
+                | TopOperation()
+                | StatsOperation()
+                | ImagesOperation()
+            ):
+                return observe(self._connection, op, targets, self._now)
+            case (
+                StartOperation()
+                | StopOperation()
+                | RestartOperation()
+                | KillOperation()
+                | PauseOperation()
+                | UnpauseOperation()
+                | RmOperation()
+            ):
+                return act_on_containers(self._connection, op, targets)
+            case _:
+                assert_never(op)
+
+
+async def _grace(connection: Connection, op: Operation, targets: Sequence[Target]) -> float:
+    """Return how long the containers may take to stop, in seconds: the command's word, else their own."""
+    if not isinstance(op, StopOperation | RestartOperation):
+        return 0.0
+    if op.time is not None:
+        return float(op.time * len(targets))
+    found = [await connection.ask("GET", f"containers/{target.id}/json") for target in targets]
+    return float(
+        sum(DEFAULT_STOP_SECONDS if (own := each["Config"].get("StopTimeout")) is None else own for each in found)
+    )
+
+
+async def _overdue(connection: Connection, op: Operation, execution_id: str, seconds: float) -> WingmanError:
+    """Say that the time is over; what an attached ``run`` left running ends with it."""
+    killed = ""
+    if isinstance(op, RunOperation) and not op.detach:
+        killed = ", ".join(await kill_what_ran(connection, execution_id))
+    return WingmanError(
+        Code.DEADLINE_EXCEEDED,
+        f"docker {op.verb} did not end within {seconds:g} s"
+        + (f"; the container {killed} was killed" if killed else ""),
+        hint="see docker ps -a for what it left; run long work with --detach" if killed else "see docker ps -a",
+        seconds=f"{seconds:g}",
+    )

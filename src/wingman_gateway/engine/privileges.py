@@ -1,0 +1,80 @@
+"""Each way in which an object of the engine already holds the host, read from what ``inspect`` says of it.
+
+The counterpart, for objects that exist, of the facts a command carries. What cannot be told is stated as present
+(I4), with two exceptions: a container's cgroup namespace, whose default differs between engines, and its log driver,
+which its administrator chose.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from wingman_gateway.engine.connection import JSON
+
+HARMLESS_SECURITY_OPTIONS: Final = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
+ORDINARY_RUNTIMES: Final = frozenset({"", "runc", "io.containerd.runc.v2"})
+HARMLESS_MOUNTS: Final = frozenset({"volume", "tmpfs"})
+
+
+def container_privileges(container: JSON) -> tuple[str, ...]:
+    """Return what ``GET /containers/{id}/json`` (API 1.41) shows, apart from volumes: see ``volume_privileges``."""
+    host = container.get("HostConfig") or {}
+    return tuple(sorted({*_flags(host), *_ground(host), *_namespaces(host), *_mounts(container)}))
+
+
+def volume_privileges(volume: JSON) -> tuple[str, ...]:
+    """Return what ``GET /volumes/{name}`` shows: a local volume with a device is a mount of the host in disguise."""
+    name = volume.get("Name", "")
+    if volume.get("Driver", "local") != "local":
+        return (f"volume {name} of driver {volume['Driver']}",)
+    options = volume.get("Options") or {}
+    # The kernel ignores the type of a bind: only a tmpfs that binds nothing is memory.
+    binds = {"bind", "rbind"} & {option.strip() for option in str(options.get("o", "")).split(",")}
+    if "device" in options and (options.get("type") != "tmpfs" or options["device"] != "tmpfs" or binds):
+        return (f"volume {name} mounts {options['device']}",)
+    return ()
+
+
+def _flags(host: JSON) -> Iterator[str]:
+    if host.get("Privileged"):
+        yield "privileged"
+    if host.get("MaskedPaths") == [] or host.get("ReadonlyPaths") == []:
+        yield "unmasked kernel paths"
+    for capability in host.get("CapAdd") or ():
+        yield f"capability {capability}"
+    for device in host.get("Devices") or ():
+        yield f"device {device.get('PathOnHost', '')}"
+    for rule in host.get("DeviceCgroupRules") or ():
+        yield f"device rule {rule}"
+    for request in host.get("DeviceRequests") or ():
+        yield f"devices of driver {request.get('Driver', '')}"
+    for option in host.get("SecurityOpt") or ():
+        if option not in HARMLESS_SECURITY_OPTIONS:
+            yield f"security-opt {option}"
+
+
+def _ground(host: JSON) -> Iterator[str]:
+    if (runtime := str(host.get("Runtime") or "")) not in ORDINARY_RUNTIMES:
+        yield f"runtime {runtime}"
+    if parent := host.get("CgroupParent"):
+        yield f"cgroup parent {parent}"
+    for group in host.get("GroupAdd") or ():
+        yield f"group {group}"
+
+
+def _namespaces(host: JSON) -> Iterator[str]:
+    for key, name in (
+        ("NetworkMode", "network"),
+        ("PidMode", "pid"),
+        ("IpcMode", "ipc"),
+        ("UTSMode", "uts"),
+        ("UsernsMode", "user"),
+    ):
+        mode = str(host.get(key) or "").lower()
+        if mode == "host" or mode.startswith("container:"):
+            yield f"{name} namespace of {mode}"
+
+
+def _mounts(container: JSON) -> Iterator[str]:
+    for mount in container.get("Mounts") or ():
+        if mount.get("Type") not in HARMLESS_MOUNTS:
+            yield f"{mount.get('Type')} {mount.get('Source', '')} on {mount.get('Destination', '')}"

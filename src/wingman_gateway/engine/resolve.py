@@ -1,0 +1,175 @@
+"""From the names in a command to the objects of the live engine.
+
+Guarantees: one target per reference, in the command's order; nothing is resolved by guessing: no such object, more
+than one, or a taken name is ``TargetRefused``. Between this and the act the object may still change its state; it
+is acted on by id, so a name that moves changes nothing (I10).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from wingman_core.errors import Code, TargetRefused, Unavailable
+from wingman_core.target import Reference, Target
+from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
+from wingman_gateway.engine.privileges import container_privileges, volume_privileges
+
+PROJECT_LABEL: Final = "com.docker.compose.project"
+REGISTRY_SECONDS: Final = 5.0
+"""How long a registry may take to name a digest before the pull is resolved without one."""
+
+
+async def resolve(
+    connection: Connection, references: Sequence[Reference], *, registry_seconds: float = REGISTRY_SECONDS
+) -> tuple[Target, ...]:
+    """Resolve all of them at once; raise ``TargetRefused``, or ``Unavailable`` where the engine does not answer."""
+    return tuple(await asyncio.gather(*(_resolve(connection, each, registry_seconds) for each in references)))
+
+
+async def _resolve(connection: Connection, reference: Reference, registry_seconds: float) -> Target:
+    match reference.kind, reference.role:
+        case "container", "new":
+            return await _new(connection, reference)
+        case "image", "fetch":
+            return await _fetched(connection, reference, registry_seconds)
+        case "container", _:
+            return await _container(connection, reference)
+        case "image", _:
+            return await _image(connection, reference)
+        case "network", _:
+            return await _network(connection, reference)
+        case "volume", _:
+            return await _volume(connection, reference)
+        case kind, _:
+            assert_never(kind)
+
+
+async def _container(connection: Connection, reference: Reference) -> Target:
+    container = await _inspect(connection, "containers", reference)
+    config = container.get("Config") or {}
+    labels = _labels(config.get("Labels"))
+    volumes = [mount["Name"] for mount in container.get("Mounts") or () if mount.get("Type") == "volume"]
+    disguised = await asyncio.gather(*(_volume_privileges(connection, name) for name in volumes))
+    return Target(
+        reference,
+        id=container["Id"],
+        name=container["Name"].removeprefix("/"),
+        image=config.get("Image", ""),
+        image_digest=container["Image"],
+        project=dict(labels).get(PROJECT_LABEL, ""),
+        labels=labels,
+        state=container["State"]["Status"],
+        privileges=(*container_privileges(container), *(each for found in disguised for each in found)),
+    )
+
+
+async def _new(connection: Connection, reference: Reference) -> Target:
+    """Resolve a name that must be free; an id that begins like it does not take it."""
+    try:
+        container = await connection.ask("GET", f"containers/{segment(reference.name)}/json")
+    except EngineRefused as error:
+        if error.not_found or _ambiguous(error):
+            return Target(reference, id="", name=reference.name)
+        raise
+    if container["Name"].removeprefix("/") != reference.name:
+        return Target(reference, id="", name=reference.name)
+    raise TargetRefused(
+        Code.TARGET_EXISTS,
+        f"a container named {reference.name!a} exists already",
+        hint="choose another name, or remove that container first",
+        reference=reference.name,
+    )
+
+
+async def _image(connection: Connection, reference: Reference) -> Target:
+    image = await _inspect(connection, "images", reference)
+    return Target(
+        reference,
+        id=image["Id"],
+        name=reference.name,
+        image_digest=_registry_digest(reference.name, image.get("RepoDigests") or ()),
+        labels=_labels((image.get("Config") or {}).get("Labels")),
+    )
+
+
+def _registry_digest(name: str, known: Sequence[str]) -> str:
+    """Return the digest under the repository the command names; other repositories' digests come and go."""
+    for repository, _, digest in (each.partition("@") for each in known):
+        if name == repository or name.startswith((f"{repository}:", f"{repository}@")):
+            return digest
+    return ""
+
+
+async def _fetched(connection: Connection, reference: Reference, seconds: float) -> Target:
+    """Resolve what a registry would deliver, to its digest where the registry says it in time."""
+    digest = ""
+    try:
+        answer = await connection.ask("GET", f"distribution/{segment(reference.name)}/json", limit=seconds)
+        digest = answer["Descriptor"]["digest"]
+    except (EngineRefused, Unavailable, KeyError):
+        await connection.negotiate()  # an engine that is gone is not the same as a registry that is
+    return Target(reference, id="", name=reference.name, image_digest=digest)
+
+
+async def _network(connection: Connection, reference: Reference) -> Target:
+    network = await _inspect(connection, "networks", reference)
+    labels = _labels(network.get("Labels"))
+    project = dict(labels).get(PROJECT_LABEL, "")
+    return Target(reference, id=network["Id"], name=network["Name"], project=project, labels=labels)
+
+
+async def _volume(connection: Connection, reference: Reference) -> Target:
+    """Resolve a volume; one that does not exist yet is made by the command, and has no id."""
+    try:
+        volume = await _inspect(connection, "volumes", reference)
+    except TargetRefused:
+        return Target(reference, id="", name=reference.name)
+    labels = _labels(volume.get("Labels"))
+    return Target(
+        reference,
+        id=volume["Name"],
+        name=volume["Name"],
+        project=dict(labels).get(PROJECT_LABEL, ""),
+        labels=labels,
+        privileges=volume_privileges(volume),
+    )
+
+
+async def _volume_privileges(connection: Connection, name: str) -> tuple[str, ...]:
+    try:
+        return volume_privileges(await connection.ask("GET", f"volumes/{segment(name)}"))
+    except EngineRefused:
+        return (f"volume {name} that cannot be inspected",)
+
+
+async def _inspect(connection: Connection, collection: str, reference: Reference) -> JSON:
+    path = f"{collection}/{segment(reference.name)}"
+    try:
+        found: JSON = await connection.ask("GET", path if collection in {"networks", "volumes"} else f"{path}/json")
+    except EngineRefused as error:
+        if _ambiguous(error):
+            raise TargetRefused(
+                Code.TARGET_AMBIGUOUS,
+                f"more than one {reference.kind} answers to {reference.name!a}",
+                hint="give the full name, or more of the id",
+                reference=reference.name,
+            ) from error
+        if not error.not_found:
+            raise
+        raise TargetRefused(
+            Code.TARGET_NOT_FOUND,
+            f"there is no {reference.kind} {reference.name!a}",
+            hint="see docker ps -a" if reference.kind == "container" else f"see docker {reference.kind} ls",
+            reference=reference.name,
+        ) from error
+    return found
+
+
+def _ambiguous(error: EngineRefused) -> bool:
+    """Tell Docker's wordings for an id prefix that fits several objects (20.10: 404 or 400, later 400)."""
+    text = error.answer.lower()
+    return "multiple ids found" in text or "ambiguous" in text or "more than one" in text
+
+
+def _labels(labels: dict[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((labels or {}).items()))

@@ -1,0 +1,272 @@
+"""What Docker can say afterwards about an execution whose outcome nobody saw. Asks only, never acts (I13).
+
+Guarantees: SUCCEEDED and FAILED rest on something the engine still knows (a start or end time after the intent, an
+exec's exit code, the execution's label, an event); where that does not decide, UNKNOWN: a state that may be older than
+the intent is no testimony. Times are the engine's; one up to ``CLOCK_SECONDS`` before the intent proves nothing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, assert_never
+
+from wingman_core.command import (
+    ExecOperation,
+    KillOperation,
+    Operation,
+    PauseOperation,
+    PullOperation,
+    RestartOperation,
+    RmOperation,
+    RunOperation,
+    StartOperation,
+    StopOperation,
+    UnpauseOperation,
+)
+from wingman_core.errors import Code, Unavailable
+from wingman_core.target import Target
+from wingman_gateway.engine.act import EXEC_NOTE, ContainersOperation
+from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
+from wingman_gateway.engine.create import EXECUTION_LABEL
+from wingman_gateway.engine.events import Testimony
+from wingman_gateway.engine.perform import DEFAULT_STOP_SECONDS
+
+Outcome = Literal["SUCCEEDED", "FAILED", "UNKNOWN", "RUNNING"]
+Finding = tuple[Outcome, int | None, JSON]
+
+CLOCK_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 5.0
+"""Beyond the time the container has to stop, before a stop that shows no effect counts as failed."""
+GONE: Final = "gone"
+
+
+async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
+    connection: Connection,
+    op: Operation,
+    targets: Sequence[Target],
+    execution_id: str,
+    intent_at: datetime,
+    notes: Mapping[str, str],
+) -> Testimony:
+    """Ask Docker; raise ``Unavailable`` where it does not answer."""
+    match op:
+        case ExecOperation():
+            finding = await _exec(connection, op, notes)
+        case RunOperation():
+            finding = await _run(connection, op, execution_id, intent_at)
+        case PullOperation():
+            finding = await _pull(connection, op, targets[0])
+        case (
+            StartOperation()
+            | StopOperation()
+            | RestartOperation()
+            | KillOperation()
+            | PauseOperation()
+            | UnpauseOperation()
+            | RmOperation()
+        ):
+            witness = _Witness(connection, op, intent_at, await _engine_time(connection))
+            finding = _together([await witness.container(target) for target in targets])
+        case _:
+            finding = "UNKNOWN", None, {"said": "a read leaves no trace"}
+    outcome, exit_code, evidence = finding
+    return Testimony(outcome, exit_code, json.dumps(evidence, sort_keys=True))
+
+
+class _Witness:
+    """Judges one verb on containers by what the engine knows of them now."""
+
+    def __init__(self, connection: Connection, op: ContainersOperation, intent_at: datetime, now: datetime) -> None:
+        self._connection = connection
+        self._op = op
+        self._intent_at = intent_at
+        self._now = now
+
+    async def container(self, target: Target) -> Finding:
+        found = await _inspect(self._connection, target.id)
+        if found is None:
+            removed = isinstance(self._op, RmOperation) and await self._happened(target, "destroy")
+            return ("SUCCEEDED" if removed else "UNKNOWN"), (0 if removed else None), {"id": target.id, "state": GONE}
+        state = found["State"]
+        evidence = {
+            "id": target.id,
+            "state": state["Status"],
+            "started_at": state["StartedAt"],
+            "finished_at": state["FinishedAt"],
+            "exit_code": state["ExitCode"],
+            "intent_at": self._intent_at.isoformat(),
+        }
+        outcome = self._judge(found)
+        if outcome == "SUCCEEDED" and isinstance(self._op, PauseOperation | UnpauseOperation):
+            # The state has no time of its own: it may be older than the intent.
+            happened = await self._happened(target, self._op.verb)
+            outcome, evidence["event"] = ("SUCCEEDED", self._op.verb) if happened else ("UNKNOWN", "none is remembered")
+        return outcome, {"SUCCEEDED": 0, "FAILED": 1}.get(outcome), evidence
+
+    def _judge(self, container: JSON) -> Outcome:  # noqa: PLR0911 - one return per verb and state
+        state = container["State"]
+        started, ended = (self._since_intent(state[key]) for key in ("StartedAt", "FinishedAt"))
+        running = bool(state["Running"])
+        match self._op:
+            case StartOperation():
+                return _by(started, absent="UNKNOWN" if running else self._within_patience("FAILED"))
+            case StopOperation():
+                if not running:
+                    return _by(ended, absent="UNKNOWN")
+                return "UNKNOWN" if started is not False else self._unless_stopping(container)
+            case RestartOperation():
+                return _by(started, absent=self._unless_stopping(container))
+            case KillOperation(signal=signal):
+                if not running:
+                    return _by(ended, absent="FAILED")
+                return "FAILED" if signal == "SIGKILL" and started is False else "UNKNOWN"
+            case PauseOperation():
+                return "SUCCEEDED" if state["Paused"] else "UNKNOWN"
+            case UnpauseOperation():
+                return "UNKNOWN" if state["Paused"] else "SUCCEEDED"
+            case RmOperation():
+                return "RUNNING" if state["Status"] == "removing" else "FAILED"
+            case _:
+                assert_never(self._op)
+
+    def _since_intent(self, stamp: str) -> bool | None:
+        """Tell whether it happened after the intent; None where the clocks are too close to tell."""
+        moment = _moment(stamp)
+        if timedelta(0) <= self._intent_at - moment < timedelta(seconds=CLOCK_SECONDS):
+            return None
+        return moment >= self._intent_at
+
+    async def _happened(self, target: Target, action: str) -> bool:
+        """Tell whether the engine's own short history has the action on this container since the intent."""
+        filters = {"type": ["container"], "container": [target.id], "event": [action]}
+        return action in await _history(self._connection, filters, self._intent_at)
+
+    def _within_patience(self, outcome: Outcome) -> Outcome:
+        """Return ``outcome``, or RUNNING while the engine may still be at what it was asked."""
+        return "RUNNING" if self._now < self._intent_at + timedelta(seconds=PATIENCE_SECONDS) else outcome
+
+    def _unless_stopping(self, container: JSON) -> Outcome:
+        """Return FAILED, or RUNNING while the engine may still be waiting for the container to stop."""
+        own = container["Config"].get("StopTimeout")
+        asked = self._op.time if isinstance(self._op, StopOperation | RestartOperation) else None
+        seconds = asked if asked is not None else DEFAULT_STOP_SECONDS if own is None else own
+        patience = timedelta(seconds=seconds + PATIENCE_SECONDS)
+        return "RUNNING" if self._now < self._intent_at + patience else "FAILED"
+
+
+async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, str]) -> Finding:
+    """Ask about the exec by its id, which is noted before the start: without a note nothing was started."""
+    exec_id = notes.get(EXEC_NOTE)
+    if exec_id is None:
+        return "FAILED", None, {"said": "no exec was noted, so none was started"}
+    try:
+        found = await connection.ask("GET", f"exec/{segment(exec_id)}/json")
+    except EngineRefused as error:
+        if not error.not_found:
+            raise
+        return "UNKNOWN", None, {"exec_id": exec_id, "state": GONE}
+    evidence = {"exec_id": exec_id, "running": found["Running"], "exit_code": found["ExitCode"], "pid": found["Pid"]}
+    if found["Running"]:
+        return ("SUCCEEDED", 0, evidence) if op.detach else ("RUNNING", None, evidence)
+    if found["ExitCode"] is None:
+        return "FAILED", None, {**evidence, "said": "the exec was created and not started"}
+    code = 0 if op.detach else int(found["ExitCode"])
+    return ("FAILED" if code else "SUCCEEDED"), code, evidence
+
+
+async def _run(connection: Connection, op: RunOperation, execution_id: str, intent_at: datetime) -> Finding:
+    """Find what it made by the execution's id in its label; without it, ask the engine's own short history."""
+    label = f"{EXECUTION_LABEL}={execution_id}"
+    params = {"all": "1", "filters": json.dumps({"label": [label]})}
+    listed = await connection.ask("GET", "containers/json", params=params)
+    container = await _inspect(connection, listed[0]["Id"]) if listed else None
+    if container is None:
+        return await _run_from_history(connection, op, label, intent_at)
+    state = container["State"]
+    evidence = {"id": container["Id"], "state": state["Status"], "exit_code": state["ExitCode"], "label": label}
+    if state["Status"] == "created":
+        return "FAILED", None, {**evidence, "said": "created and not started", "error": state.get("Error", "")}
+    if op.detach:
+        return "SUCCEEDED", 0, evidence
+    if state["Running"]:
+        return "RUNNING", None, evidence
+    code = int(state["ExitCode"])
+    return ("FAILED" if code else "SUCCEEDED"), code, evidence
+
+
+async def _inspect(connection: Connection, container_id: str) -> JSON | None:
+    """Return what the engine says of a container, or None if it is gone."""
+    try:
+        found: JSON = await connection.ask("GET", f"containers/{container_id}/json")
+    except EngineRefused as error:
+        if not error.not_found:
+            raise
+        return None
+    return found
+
+
+async def _run_from_history(connection: Connection, op: RunOperation, label: str, intent_at: datetime) -> Finding:
+    filters = {"type": ["container"], "label": [label], "event": ["create", "start", "die"]}
+    actions = await _history(connection, filters, intent_at)
+    evidence: JSON = {"label": label, "events": sorted(actions)}
+    if op.detach and "start" in actions:
+        return "SUCCEEDED", 0, evidence
+    if "die" in actions:
+        code = int(actions["die"].get("exitCode", "-1"))
+        return ("FAILED" if code else "SUCCEEDED"), code, {**evidence, "exit_code": code}
+    return "UNKNOWN", None, {**evidence, "said": "no container carries the execution's label"}
+
+
+async def _history(connection: Connection, filters: Mapping[str, list[str]], since: datetime) -> dict[str, JSON]:
+    """Return the attributes of the last event of each action that the engine remembers since then."""
+    now = await _engine_time(connection)
+    times = {"since": f"{since.timestamp():.9f}", "until": f"{now.timestamp():.9f}"}
+    actions: dict[str, JSON] = {}
+    if since >= now:
+        return actions
+    async with connection.stream("GET", "events", params={**times, "filters": json.dumps(filters)}) as response:
+        async for line in response.content:
+            event = json.loads(line)
+            actions[event["Action"]] = event["Actor"]["Attributes"]
+    return actions
+
+
+async def _pull(connection: Connection, op: PullOperation, target: Target) -> Finding:
+    try:
+        image = await connection.ask("GET", f"images/{segment(op.image)}/json")
+    except EngineRefused as error:
+        if not error.not_found:
+            raise
+        return "FAILED", 1, {"image": op.image, "state": "absent"}
+    digests = [each.partition("@")[2] for each in image.get("RepoDigests") or ()]
+    evidence = {"image": op.image, "id": image["Id"], "digests": digests, "wanted": target.image_digest}
+    if target.image_digest and target.image_digest in digests:
+        return "SUCCEEDED", 0, evidence
+    return "UNKNOWN", None, evidence
+
+
+def _by(since: bool | None, *, absent: Outcome) -> Outcome:  # noqa: FBT001 - three values, not a switch
+    return "UNKNOWN" if since is None else "SUCCEEDED" if since else absent
+
+
+def _together(findings: Sequence[Finding]) -> Finding:
+    """Join the containers' outcomes: all must have succeeded; what is open or unknown outweighs a failure."""
+    outcomes = {outcome for outcome, _, _ in findings}
+    evidence = {"containers": [evidence for _, _, evidence in findings]}
+    for outcome in ("RUNNING", "UNKNOWN", "FAILED"):
+        if outcome in outcomes:
+            return outcome, (1 if outcome == "FAILED" else None), evidence
+    return "SUCCEEDED", 0, evidence
+
+
+async def _engine_time(connection: Connection) -> datetime:
+    return _moment((await connection.ask("GET", "info"))["SystemTime"])
+
+
+def _moment(stamp: str) -> datetime:
+    """Read the engine's RFC 3339 with nanoseconds; its zero time is the year 1."""
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError as error:
+        raise Unavailable(Code.ENGINE_UNAVAILABLE, f"the engine says a time that is none: {stamp!a}") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,158 @@
+"""What the policy says of an operation, asked of Cedar: default deny, and a forbid beats every permit.
+
+Guarantees: each object the command touches is judged, and the strictest answer counts; the number of people an
+operation needs is found by asking; a policy that cannot be evaluated denies (Cedar itself would skip it, and so
+skip a forbid). Works on resolved targets as well as on ``resources.unresolved`` ones, and touches no engine.
+
+Not found at the preview: a permit that asks for one person by name. Previews ask with anonymous people, so such
+a policy shows as forbidden unless another permit covers it; write names into forbids.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import cedarpy
+
+from wingman_core.approval import person_key
+from wingman_core.command import Operation, facts
+from wingman_core.target import Target
+from wingman_core.verdict import Automatic, Forbidden, NeedsPeople, Verdict
+from wingman_gateway.policy_cases import check_cases
+from wingman_gateway.policy_files import PolicyFiles, Rule, read_policy_files
+from wingman_gateway.resources import Entity, resources_of
+
+MOST_PEOPLE: Final = 5
+"""Nobody is asked for more; a policy that wants more counts as forbidding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The policies that permit it, and their reasons in one text."""
+
+    policies: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Why not; ``people`` is how many distinct people would make it allowed, 0 where nobody can."""
+
+    policies: tuple[str, ...]
+    reason: str
+    people: int = 0
+
+
+class Policy:
+    """One environment's policies."""
+
+    def __init__(self, files: PolicyFiles, environment: str) -> None:
+        self._files = files
+        self._environment = environment
+
+    @classmethod
+    def load(cls, directory: Path, environment: str) -> Self:
+        """Read, validate and try the policy files on their cases; raise ``PolicyInvalid``."""
+        policy = cls(read_policy_files(directory, environment), environment)
+        check_cases(policy, directory, environment)
+        return policy
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """The policies by id, with their reasons."""
+        return self._files.rules
+
+    def decide(
+        self, op: Operation, targets: Sequence[Target], worker: str, approvals: Sequence[str]
+    ) -> Allowed | Denied:
+        """Judge with the people who approved, by name; the worker's own approval does not count."""
+        names = _people(approvals) - _people([worker])
+        answers = [answer for (answer,) in self._ask(op, targets, worker, [_approvals(len(names), sorted(names))])]
+        for answer in answers:
+            if not answer.allowed:
+                verdict = self.verdict(op, targets, worker)
+                if isinstance(verdict, NeedsPeople) and verdict.people > len(names):
+                    return Denied(verdict.policies, verdict.reason, verdict.people)
+                return Denied(answer.policies, answer.reason)
+        return Allowed(answers[0].policies, answers[0].reason)
+
+    def verdict(self, op: Operation, targets: Sequence[Target], worker: str) -> Verdict:
+        """Find how many people it needs: the smallest number, from 0, with which every object's answer is yes."""
+        people = [
+            _approvals(count, [f"person-{number}" for number in range(count)]) for count in range(MOST_PEOPLE + 1)
+        ]
+        needed, deciding = -1, None
+        for answers in self._ask(op, targets, worker, people):
+            count = next((count for count, answer in enumerate(answers) if answer.allowed), None)
+            if count is None:
+                return Forbidden(answers[-1].policies, answers[-1].reason)
+            if count > needed:
+                needed, deciding = count, answers[count]
+        assert deciding is not None  # noqa: S101 - resources_of is never empty
+        if needed == 0:
+            return Automatic(deciding.policies, deciding.reason)
+        return NeedsPeople(needed, deciding.policies, deciding.reason)
+
+    def _ask(
+        self, op: Operation, targets: Sequence[Target], worker: str, approvals: Sequence[dict[str, Any]]
+    ) -> list[list["_Answer"]]:
+        """Ask for each resource with each set of approvals; the answers in that shape."""
+        resources = resources_of(op, targets)
+        requests = [
+            {
+                "principal": {"type": "Worker", "id": worker},
+                "action": {"type": "Action", "id": op.verb},
+                "resource": resource.uid,
+                "context": self._context(op, people),
+            }
+            for resource in resources
+            for people in approvals
+        ]
+        entities = [Entity("Worker", worker).json(), *(resource.json() for resource in resources)]
+        results = cedarpy.is_authorized_batch(requests, self._files.policies, entities, self._files.schema)
+        answers = [self._answer(result) for result in results]
+        width = len(approvals)
+        return [answers[start : start + width] for start in range(0, len(answers), width)]
+
+    def _context(self, op: Operation, approvals: dict[str, Any]) -> dict[str, Any]:
+        known = facts(op)
+        return {
+            "environment": self._environment,
+            "effect": known.effect,
+            "approvals": approvals,
+            "privileges": list(known.privileges),
+            "shell": list(known.shell),
+            "images": list(known.images),
+            "mounts": list(known.mounts),
+        }
+
+    def _answer(self, result: cedarpy.AuthzResult) -> "_Answer":
+        if result.diagnostics.errors:
+            return _Answer(
+                allowed=False, policies=(), reason="The policy could not be evaluated: " + result.diagnostics.errors[0]
+            )
+        ids = sorted(result.diagnostics.id_annotations_by_reason.values())
+        reasons = " ".join(dict.fromkeys(self._files.rules[each].reason for each in ids))
+        return _Answer(allowed=result.allowed, policies=tuple(ids), reason=reasons or "No policy permits this.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    allowed: bool
+    policies: tuple[str, ...]
+    reason: str
+
+
+def _people(names: Iterable[str]) -> set[str]:
+    """Return distinct people; a name with nothing visible in it is nobody's."""
+    people = set()
+    for name in names:
+        with suppress(ValueError):
+            people.add(person_key(name))
+    return people
+
+
+def _approvals(people: int, names: Sequence[str]) -> dict[str, Any]:
+    return {"people": people, "names": list(names)}

@@ -1,0 +1,122 @@
+"""Outcomes that did not reach the log: those kept in the journal, and those nobody saw.
+
+Guarantees: what the journal holds is appended in order and once, before anything is reconciled; an open INTENT
+of this gateway gets one RECONCILED record with what Docker testifies; nothing is run again (I13). An INTENT
+of another gateway is left to that one, and one that still runs is asked about again later.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
+from wingman_core.command import parse
+from wingman_core.errors import Code, CommandRefused, Unavailable, WingmanError
+from wingman_core.target import Reference, Target
+from wingman_gateway.engine.events import Testimony
+from wingman_gateway.execution import Engine
+from wingman_gateway.journal import Journal
+from wingman_gateway.records import Records
+
+
+class Log(Protocol):
+    """The audit log, as reconciliation needs it."""
+
+    async def append(self, record: AuditRecord) -> int:
+        """Commit one record; an outcome that is there already is not written twice."""
+        ...
+
+    async def open_intents(self) -> tuple[AuditRecord, ...]:
+        """Return every INTENT without outcome, oldest first."""
+        ...
+
+
+class Reconciler:
+    """Closes what is open; safe to run at any time, as often as one likes."""
+
+    def __init__(  # noqa: PLR0913 - its collaborators
+        self,
+        *,
+        engine: Engine,
+        audit: Log,
+        journal: Journal,
+        records: Records,
+        running: Callable[[], frozenset[str]],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Take the collaborators; ``running`` names the executions that the executor still answers for."""
+        self._engine = engine
+        self._audit = audit
+        self._journal = journal
+        self._records = records
+        self._running = running
+        self._log = log
+
+    async def run(self) -> bool:
+        """Replay, then reconcile; return whether all is settled. Raises ``Unavailable`` without database or engine."""
+        await self._replay()
+        running = self._running()
+        intents = [intent for intent in await self._audit.open_intents() if self._records.owns(intent)]
+        open_now = [intent for intent in intents if intent.execution_id not in running]
+        if not self._journal.empty():
+            # An execution ended between the two reads: its own outcome goes first, in the next run.
+            return False
+        return all([await self._reconcile(intent) for intent in open_now])
+
+    async def _replay(self) -> None:
+        for number, data in list(self._journal.kept()):
+            record = from_bytes(data)
+            position = await self._audit.append(record)
+            await asyncio.to_thread(self._journal.drop, number)
+            await asyncio.to_thread(self._journal.forget, record.execution_id)
+            self._log.info("an outcome left the journal", execution=record.execution_id, position=position)
+
+    async def _reconcile(self, intent: AuditRecord) -> bool:
+        testimony = await self._ask(intent)
+        if testimony.outcome == "RUNNING":
+            return False
+        record = intent.concluded(
+            RecordKind.RECONCILED,
+            testimony.outcome,
+            self._records.now(),
+            exit_code=testimony.exit_code,
+            evidence=testimony.evidence,
+        )
+        position = await self._audit.append(record)
+        await asyncio.to_thread(self._journal.forget, intent.execution_id)
+        self._log.warning(
+            "an execution was reconciled", execution=intent.execution_id, outcome=record.outcome, position=position
+        )
+        return True
+
+    async def _ask(self, intent: AuditRecord) -> Testimony:
+        try:
+            operation = parse(intent.command)
+            targets = tuple(target_of(identity) for identity in intent.targets)
+            notes = self._journal.notes(intent.execution_id)
+            intent_at = datetime.fromisoformat(intent.created_at)
+            return await self._engine.testify(operation, targets, intent.execution_id, intent_at, notes)
+        except Unavailable:
+            raise
+        except CommandRefused as error:
+            # Written by a version that understood more: nothing can be asked, and that is the evidence.
+            return _nobody_knows(error)
+        except WingmanError as error:
+            if error.code is Code.LOG_CORRUPT:
+                raise
+            return _nobody_knows(error)
+
+
+def target_of(identity: str) -> Target:
+    """Return the target that an audit record's identity text stands for."""
+    known = json.loads(identity)
+    reference = Reference(known["kind"], known["reference"], known["role"])
+    return Target(reference, known["id"], image_digest=known["image_digest"])
+
+
+def _nobody_knows(error: WingmanError) -> Testimony:
+    return Testimony("UNKNOWN", None, json.dumps({"code": str(error.code), "message": error.message}, sort_keys=True))

@@ -1,0 +1,97 @@
+"""The records this gateway writes into the audit log: one method for each kind.
+
+Guarantees: a field that is not known or does not apply is empty, nothing of a token but its hash is kept, and
+what a worker wrote is kept only where it parsed (as the canonical command).
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from wingman_core.audit_record import AuditRecord, RecordKind, identities
+from wingman_core.canonical import canonical_bytes, rfc3339
+from wingman_core.capability import Capability
+from wingman_core.errors import WingmanError
+from wingman_core.target import Target, targets_digest
+
+MESSAGE_LIMIT: Final = 500
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What is known so far of one ``Execute``; it grows from step to step, for its INTENT or its REFUSED."""
+
+    client: str
+    token_hash: str = ""
+    capability: Capability | None = None
+    command: str = ""
+    operation_digest: str = ""
+    targets: tuple[Target, ...] | None = None
+    policies: tuple[str, ...] = ()
+
+
+class Records:
+    """Words every record of one gateway."""
+
+    def __init__(self, environment: str, gateway_id: str, *, now: Callable[[], datetime]) -> None:
+        """Take where this gateway is, which one it is, and the clock."""
+        self._environment = environment
+        self._gateway_id = gateway_id
+        self._now = now
+
+    def now(self) -> str:
+        """Return the time as records carry it."""
+        return rfc3339(self._now())
+
+    def intent(self, attempt: Attempt, execution_id: str) -> AuditRecord:
+        """Return the record that spends the attempt's token and approval."""
+        evidence = _json(gateway=self._gateway_id, policies=list(attempt.policies))
+        return replace(self._of(RecordKind.INTENT, attempt), execution_id=execution_id, evidence=evidence)
+
+    def refused(self, attempt: Attempt, error: WingmanError) -> AuditRecord:
+        """Return the record of an attempt that ended before its INTENT."""
+        evidence = _json(gateway=self._gateway_id, message=ascii(error.message)[1:-1][:MESSAGE_LIMIT])
+        return replace(self._of(RecordKind.REFUSED, attempt), reason=str(error.code), evidence=evidence)
+
+    def folded(self, client: str, reason: str, number: int) -> AuditRecord:
+        """Return the record that stands for ``number`` more refusals of one client and reason."""
+        evidence = _json(gateway=self._gateway_id, folded=number)
+        return replace(self._of(RecordKind.REFUSED, Attempt(client)), reason=reason, evidence=evidence)
+
+    def owns(self, intent: AuditRecord) -> bool:
+        """Whether this gateway wrote the INTENT: another one's engine cannot testify about it."""
+        try:
+            evidence = json.loads(intent.evidence)
+        except ValueError:
+            return False
+        return isinstance(evidence, dict) and evidence.get("gateway") == self._gateway_id
+
+    def _of(self, kind: RecordKind, attempt: Attempt) -> AuditRecord:
+        record = AuditRecord(
+            kind=kind,
+            environment=self._environment,
+            created_at=self.now(),
+            command=attempt.command,
+            operation_digest=attempt.operation_digest,
+            targets=() if attempt.targets is None else identities(attempt.targets),
+            target_digest="" if attempt.targets is None else targets_digest(attempt.targets),
+            token_hash=attempt.token_hash,
+            client=attempt.client,
+        )
+        if attempt.capability is None:
+            return record
+        claims = attempt.capability.claims
+        return replace(
+            record,
+            approval_id=claims.apr,
+            jti=claims.jti,
+            worker=claims.sub,
+            decision_digest=claims.dec,
+            deciders=claims.by,
+        )
+
+
+def _json(**members: str | int | list[str]) -> str:
+    return canonical_bytes(members).decode()

@@ -1,0 +1,82 @@
+"""The objects an operation touches, as the policy sees them (Cedar entities).
+
+Guarantees: never empty; what ``run`` would create is judged like a container that exists, with the name and the
+labels the command gives it; a name without an object is judged by that name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, assert_never
+
+from wingman_core.command import Operation, RunOperation, references
+from wingman_core.target import Reference, Target
+
+PROJECT_LABEL: Final = "com.docker.compose.project"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One Cedar entity; ``key`` is the object's id, or its role and name where there is no object."""
+
+    type: Literal["Worker", "Container", "Image", "Volume", "Network", "Engine"]
+    key: str
+    attributes: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def uid(self) -> dict[str, str]:
+        """How a question names it."""
+        return {"type": self.type, "id": self.key}
+
+    def json(self) -> dict[str, Any]:
+        """Return Cedar's entity JSON."""
+        attributes = {name: list(value) if isinstance(value, tuple) else value for name, value in self.attributes}
+        entity: dict[str, Any] = {"uid": self.uid, "attrs": attributes, "parents": []}
+        return {**entity, "tags": dict(self.tags)} if self.tags else entity
+
+
+def unresolved(op: Operation) -> tuple[Target, ...]:
+    """Return targets that carry the names alone, for judging a command where no engine is at hand."""
+    return tuple(Target(reference, id="", name=reference.name) for reference in references(op))
+
+
+def resources_of(op: Operation, targets: Sequence[Target]) -> tuple[Entity, ...]:
+    """Return each object to judge, in the command's order; the whole engine where the command names none."""
+    judged = list(targets)
+    if isinstance(op, RunOperation):
+        judged = [*(target for target in targets if target.reference.role != "new"), _to_be_created(op)]
+    if not judged:
+        return (Entity("Engine", "engine"),)
+    return tuple(dict.fromkeys(map(_entity, judged)))
+
+
+def _to_be_created(op: RunOperation) -> Target:
+    labels = dict(op.labels)
+    target = Target(Reference("container", op.name, "new"), id="", name=op.name, image=op.image)
+    return replace(target, labels=tuple(sorted(labels.items())), project=labels.get(PROJECT_LABEL, ""))
+
+
+def _entity(target: Target) -> Entity:
+    name = target.name or target.reference.name
+    key = target.id or f"{target.reference.role}:{name}"
+    match target.reference.kind:
+        case "container":
+            attributes: tuple[tuple[str, str | tuple[str, ...]], ...] = (
+                ("name", name),
+                ("id", target.id),
+                ("image", target.image),
+                ("project", target.project),
+                ("state", target.state),
+                ("privileges", target.privileges),
+            )
+            return Entity("Container", key, attributes, target.labels)
+        case "image":
+            return Entity("Image", key, (("name", name), ("id", target.id)), target.labels)
+        case "volume":
+            attributes = (("name", name), ("project", target.project), ("privileges", target.privileges))
+            return Entity("Volume", key, attributes, target.labels)
+        case "network":
+            attributes = (("name", name), ("id", target.id), ("project", target.project))
+            return Entity("Network", key, attributes, target.labels)
+        case other:
+            assert_never(other)

@@ -1,0 +1,260 @@
+"""The gateway's composition root: settings to adapters to use case to transport, start, drain and stop.
+
+Guarantees: it listens with mutual TLS alone and serves nobody without a certificate of the deployment's CA;
+renewed certificates are served without a restart; SIGTERM lets running mutations end before the process does.
+"""
+
+import asyncio
+import base64
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from structlog.typing import FilteringBoundLogger
+
+from wingman_core.errors import Code, SettingInvalid, WingmanError
+from wingman_gateway.audit_store import AuditStore, Pool, open_pool
+from wingman_gateway.callers import Callers
+from wingman_gateway.engine import Engine as DockerEngine
+from wingman_gateway.execution import Engine, Executor
+from wingman_gateway.health import PARTS, Health
+from wingman_gateway.journal import Journal
+from wingman_gateway.judgement import Judge, Policy
+from wingman_gateway.limits import Limits, Turns
+from wingman_gateway.output import OutputLimits
+from wingman_gateway.policy import Policy as CedarPolicy
+from wingman_gateway.reconcile import Reconciler
+from wingman_gateway.records import Records
+from wingman_gateway.refusals import Refusals
+from wingman_gateway.servicer import Admission, Edge, Servicer
+from wingman_gateway.settings import Settings, checkpoint_key, load, tls_files, token_keys
+from wingman_rpc.v1 import gateway_pb2, gateway_pb2_grpc
+
+SERVICE: Final = gateway_pb2.DESCRIPTOR.services_by_name["ExecutionGateway"].full_name
+OPTIONS: Final = (
+    ("grpc.max_receive_message_length", 64 << 10),
+    ("grpc.so_reuseport", 0),
+)
+EXIT_SETTING: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where time and ids come from."""
+
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+
+
+class Gateway:
+    """One gateway from its parts, for as long as it runs."""
+
+    def __init__(  # noqa: PLR0913 - its parts
+        self,
+        settings: Settings,
+        *,
+        engine: Engine,
+        policy: Policy,
+        pool: Pool,
+        journal: Journal,
+        sources: Sources,
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Wire everything around an open journal. Raises ``SettingInvalid`` for a key that cannot be used."""
+        self._settings = settings
+        self._log = log
+        self._audit = AuditStore(pool, origin=settings.origin, key=checkpoint_key(settings))
+        # By default an execution is the business of whoever has its journal, which is locked: no two gateways
+        # that share a log can take each other's running executions for abandoned ones.
+        records = Records(settings.environment, settings.gateway_id or journal.identity(), now=sources.now)
+        self._refusals = Refusals(self._audit, records, log, clock=sources.clock)
+        self.unsettled: Final = asyncio.Event()
+        judge = Judge(
+            settings.environment, token_keys=token_keys(settings), engine=engine, policy=policy, now=sources.now
+        )
+        self.executor: Final = Executor(
+            judge,
+            output_limits=OutputLimits(settings.output_limit, settings.excerpt_limit),
+            engine=engine,
+            audit=self._audit,
+            journal=journal,
+            records=records,
+            refusals=self._refusals,
+            turns=Turns(wait=settings.target_wait),
+            unsettled=self.unsettled,
+            now=sources.now,
+            clock=sources.clock,
+            new_id=sources.new_id,
+            log=log,
+        )
+        reconciler = Reconciler(
+            engine=engine,
+            audit=self._audit,
+            journal=journal,
+            records=records,
+            running=lambda: self.executor.running,
+            log=log,
+        )
+        self._status = health.aio.HealthServicer()
+        self._health = Health(
+            engine=engine,
+            database=self._audit,
+            journal=journal,
+            reconciler=reconciler,
+            refusals=self._refusals,
+            unsettled=self.unsettled,
+            publish=self._publish,
+            interval=settings.probe_interval,
+            log=log,
+        )
+        edge = Edge(Callers(settings.environment, now=sources.now), log, sources.new_id)
+        limits = Limits(concurrency=settings.concurrency, rate=settings.rate, clock=sources.clock)
+        self._server = grpc.aio.server(interceptors=[Admission(edge, limits, records, self._refusals)], options=OPTIONS)
+        gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(Servicer(edge, judge, self.executor), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._status, self._server)
+        if settings.environment == "test":
+            names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> int:
+        """Take the port, start the loops, serve; return the port. Raises ``SettingInvalid``."""
+        port = self._bind()
+        await self._publish(dict.fromkeys(PARTS, False))
+        await self._audit.start()
+        self._loops = [asyncio.create_task(self._health.settle()), asyncio.create_task(self._health.watch())]
+        await self._server.start()
+        self._log.info("listening", address=self._settings.gateway_listen, port=port)
+        return port
+
+    def _bind(self) -> int:
+        try:
+            credentials = Credentials(self._settings).for_server()
+            return self._server.add_secure_port(self._settings.gateway_listen, credentials)
+        except RuntimeError as error:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                f"WINGMAN_GATEWAY_LISTEN: cannot listen on {self._settings.gateway_listen}",
+                hint="is the port taken?",
+            ) from error
+
+    async def stop(self) -> None:
+        """Drain: no new calls, reads end, mutations get their time; then close what ``start`` opened."""
+        await self._status.enter_graceful_shutdown()
+        await asyncio.gather(self._server.stop(self._settings.drain), self.executor.drain(self._settings.drain))
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._refusals.flush()
+        await self._audit.close()
+
+    async def _publish(self, parts: Mapping[str, bool]) -> None:
+        for name, fit in parts.items():
+            status = health_pb2.HealthCheckResponse.SERVING if fit else health_pb2.HealthCheckResponse.NOT_SERVING
+            await self._status.set(name, status)
+            if not name:
+                await self._status.set(SERVICE, status)
+
+
+class Credentials:
+    """The server's certificate, read again when its files change."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the files; raise ``SettingInvalid`` if they cannot be used."""
+        self._settings = settings
+        self._paths = (settings.tls_key, settings.tls_cert, settings.tls_ca)
+        self._seen = self._stamp()
+        self._configuration = self._read()
+
+    def for_server(self) -> grpc.ServerCredentials:
+        """Return credentials that require a client certificate of the CA."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration,
+            self._renewed,  # type: ignore[arg-type]  # None says unchanged; the stubs do not know
+            require_client_authentication=True,
+        )
+
+    def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return the new configuration if the files changed and are usable; asked at every handshake."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return None
+        try:
+            configuration = self._read()
+        except SettingInvalid:
+            # Half of a renewal: the old pair serves until the new one is whole.
+            return None
+        self._seen = stamp
+        return configuration
+
+    def _stamp(self) -> tuple[int, ...]:
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in self._paths)
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        key, chain, authority = tls_files(self._settings)
+        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authority)
+
+
+async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
+    """Run until SIGTERM or SIGINT, then drain."""
+    policy = CedarPolicy.load(settings.policy_dir, settings.environment)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    sources = Sources(now=lambda: datetime.now(UTC), clock=time.monotonic, new_id=new_execution_id)
+    async with AsyncExitStack() as opened:
+        engine = await DockerEngine.connect(settings.docker_host)
+        opened.push_async_callback(engine.close)
+        pool = await open_pool(settings.database_url, settings.db_password.get_secret_value())
+        opened.callback(pool.terminate)
+        journal = opened.enter_context(Journal(settings.journal))
+        gateway = Gateway(settings, engine=engine, policy=policy, pool=pool, journal=journal, sources=sources, log=log)
+        await gateway.start()
+        opened.push_async_callback(gateway.stop)
+        await stopped.wait()
+        log.info("draining", seconds=settings.drain)
+    log.info("stopped")
+
+
+def new_execution_id() -> str:
+    """Return ``exe_`` and 26 base32 digits: 48 bits of milliseconds, 80 of randomness."""
+    raw = (time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10)
+    return "exe_" + base64.b32encode(raw).decode("ascii").rstrip("=").lower()
+
+
+def json_log() -> FilteringBoundLogger:
+    """Return a log that writes one JSON object a line to standard output."""
+    log: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stdout),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return log
+
+
+def main() -> int:
+    """Run the gateway; return the exit code, with one line on standard error where it cannot start."""
+    try:
+        asyncio.run(serve(load(os.environ), json_log()))
+    except WingmanError as error:
+        sys.stderr.write(f"wingman-gateway: {error}\n")
+        return EXIT_SETTING
+    return 0

@@ -1,0 +1,178 @@
+"""The gRPC edge: who may call which method, requests to domain values, events to messages, errors to status.
+
+Guarantees: every method passes ``Admission`` first, a refusal carries ``google.rpc.ErrorInfo`` with a stable
+reason, and an error that nobody expected is told as a bare internal error with a correlation id.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, NoReturn, TypeAlias
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from structlog.typing import FilteringBoundLogger
+
+from wingman_core.errors import Code, WingmanError
+from wingman_gateway.callers import Caller, Callers
+from wingman_gateway.execution import Executor
+from wingman_gateway.judgement import Judge
+from wingman_gateway.limits import Limits
+from wingman_gateway.messages import execute_response, preview_response
+from wingman_gateway.records import Attempt, Records
+from wingman_gateway.refusals import Refusals
+from wingman_rpc.v1 import gateway_pb2 as pb
+from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
+
+DOMAIN: Final = "wingman"
+METADATA_LIMIT: Final = 1024
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+
+STATUS: Final = {
+    **{code: grpc.StatusCode.INVALID_ARGUMENT for code in Code if code.startswith("COMMAND_")},
+    **{code: grpc.StatusCode.UNAUTHENTICATED for code in Code if code.startswith("TOKEN_")},
+    Code.REQUEST_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.ENVIRONMENT_MISMATCH: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.CALLER_UNKNOWN: grpc.StatusCode.UNAUTHENTICATED,
+    Code.CALLER_ROLE: grpc.StatusCode.PERMISSION_DENIED,
+    Code.POLICY_FORBIDS: grpc.StatusCode.PERMISSION_DENIED,
+    Code.POLICY_NEEDS_PEOPLE: grpc.StatusCode.PERMISSION_DENIED,
+    Code.TOKEN_SPENT: grpc.StatusCode.ALREADY_EXISTS,
+    Code.APPROVAL_SPENT: grpc.StatusCode.ALREADY_EXISTS,
+    Code.TARGET_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Code.TARGET_AMBIGUOUS: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.TARGET_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.TARGET_EXISTS: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.ENGINE_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Code.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Code.GATEWAY_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Code.LIMIT_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Code.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Code.LOG_CORRUPT: grpc.StatusCode.DATA_LOSS,
+}
+
+
+class Edge:
+    """What every method shares: the peer's certificate, and how an error leaves."""
+
+    def __init__(self, callers: Callers, log: FilteringBoundLogger, new_id: Callable[[], str]) -> None:
+        """Take the register of callers, a log, and where correlation ids come from."""
+        self._callers = callers
+        self._log = log
+        self._new_id = new_id
+
+    def caller(self, context: Context) -> Caller:
+        """Return who is on the other end; raise ``CallerRefused`` for nobody we know."""
+        certificate = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
+        return self._callers.identify(certificate)
+
+    async def abort(self, context: Context, error: Exception) -> NoReturn:
+        """End the call with the status, and the ErrorInfo, of an error."""
+        if isinstance(error, WingmanError) and error.code in STATUS:
+            code, message = STATUS[error.code], error.message
+            metadata = {**error.details, "hint": error.hint}
+            reason = str(error.code)
+        else:
+            correlation = self._new_id()
+            self._log.error("internal error", correlation=correlation, exc_info=error)
+            code, message, reason = grpc.StatusCode.INTERNAL, "internal error", str(Code.INTERNAL)
+            metadata = {"correlation": correlation, "hint": "tell the operator the correlation id"}
+        packed = AnyMessage()
+        shown = {key: value[:METADATA_LIMIT] for key, value in metadata.items() if value}
+        packed.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=shown))
+        message = message[:METADATA_LIMIT]
+        status = status_pb2.Status(code=code.value[0], message=message, details=[packed])
+        trailing = rpc_status.to_status(status).trailing_metadata
+        await context.abort(code, message, trailing)
+
+
+class Admission(grpc.aio.ServerInterceptor):
+    """Step 1 of every call: the caller, its role for this method, its limits. No row in the table, no entry."""
+
+    def __init__(self, edge: Edge, limits: Limits, records: Records, refusals: Refusals) -> None:
+        """Take the edge, the limits, and who words and takes the records of refusals."""
+        self._edge = edge
+        self._limits = limits
+        self._records = records
+        self._refusals = refusals
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Wrap the method's handler so that it runs for admitted callers alone."""
+        method = str(handler_call_details.method)
+        handler: Any = await continuation(handler_call_details)
+        if handler is None:
+            return None  # gRPC answers UNIMPLEMENTED
+        if handler.request_streaming:
+            behaviour, wrap = handler.stream_stream or handler.stream_unary, grpc.stream_stream_rpc_method_handler
+        else:
+            behaviour, wrap = handler.unary_unary or handler.unary_stream, grpc.unary_stream_rpc_method_handler
+        # A unary answer is a stream of one message on the wire, so that one wrapper serves every method.
+        return wrap(
+            self._guard(method, behaviour),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _guard(self, method: str, behaviour: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+        async def guarded(request: Any, context: Context) -> None:  # noqa: ANN401 - any message
+            identity = ""
+            try:
+                caller = self._edge.caller(context)
+                identity = caller.identity
+                caller.require(method)
+                place = self._limits.admit(f"{identity} {method.rpartition('/')[0]}")
+                place.__enter__()
+            except WingmanError as error:
+                await self._refusals.record(self._records.refused(Attempt(identity), error))
+                await self._edge.abort(context, error)
+            try:
+                result = behaviour(request, context)
+                if hasattr(result, "__aiter__"):
+                    async for message in result:
+                        await context.write(message)
+                elif (message := await result) is not None:
+                    await context.write(message)
+            finally:
+                place.__exit__(None, None, None)
+
+        return guarded
+
+
+class Servicer(pb_grpc.ExecutionGatewayServicer):
+    """``wingman_rpc.v1.ExecutionGateway``."""
+
+    def __init__(self, edge: Edge, judge: Judge, executor: Executor) -> None:
+        """Take the edge and the two use cases."""
+        self._edge = edge
+        self._judge = judge
+        self._executor = executor
+
+    async def Preview(self, request: pb.PreviewRequest, context: Context) -> pb.PreviewResponse:  # noqa: N802
+        """Parse, resolve and judge; run nothing."""
+        try:
+            preview = await self._judge.preview(request.command, request.worker, request.environment)
+            return preview_response(preview)
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def Execute(  # noqa: N802
+        self, request: pb.ExecuteRequest, context: Context
+    ) -> AsyncIterator[pb.ExecuteResponse]:
+        """Run once what the token was minted for; stream what happens."""
+        try:
+            caller = self._edge.caller(context)
+            execution = self._executor.begin(request.capability_token, request.command, caller)
+            try:
+                async for event in execution.events():
+                    yield execute_response(event)
+            finally:
+                execution.leave()
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)

@@ -1,0 +1,277 @@
+"""A gateway for the API's tests: the real protocol and certificates, a scripted engine, a real audit log.
+
+It reads commands with the real grammar, verifies tokens with the real procedure, spends approvals in the real
+``execution_audit`` as the gateway's own role, and runs nothing. What it answers is set by a test beforehand.
+"""
+
+# ruff: noqa: ANN401, N802, C901 - requests, contexts and SQL arguments are of any kind here
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import grpc
+from cryptography import x509
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from wingman_cli.pki import Authority, thumbprint
+from wingman_core import capability
+from wingman_core.command import facts, operation_digest, parse, references, render
+from wingman_core.errors import CapabilityRefused, Code, WingmanError
+from wingman_core.target import Reference, Target, targets_digest
+from wingman_rpc.v1 import gateway_pb2 as pb
+from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
+
+INSERT = """
+INSERT INTO execution_audit (position, version, kind, execution_id, approval_id, jti, worker, environment, command,
+    operation_digest, targets, target_digest, decision_digest, deciders, outcome, reason, exit_code, duration_ms,
+    output_excerpt, output_digest, token_hash, client, evidence, created_at, record, leaf_hash)
+SELECT coalesce(max(position) + 1, 0), 1, $1, $2, $3, $4, $5, 'test', $6, $7, '[]', $8, $9, '[]', $10, '', $11, $12,
+    '', $13, $14, 'spiffe://wingman/test/api', $15, $16, '', $17
+FROM execution_audit RETURNING position
+"""
+CHECKPOINT = "INSERT INTO audit_checkpoint (size, root, note) VALUES ($1, $2, $3)"
+
+STATUSES = {
+    Code.POLICY_FORBIDS: grpc.StatusCode.PERMISSION_DENIED,
+    Code.TARGET_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Code.TARGET_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.APPROVAL_SPENT: grpc.StatusCode.ALREADY_EXISTS,
+    Code.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def automatic(reason: str = "reads are automatic") -> pb.Verdict:
+    return pb.Verdict(outcome=pb.Verdict.OUTCOME_AUTOMATIC, policies=["reads"], reason=reason)
+
+
+def people(count: int) -> pb.Verdict:
+    return pb.Verdict(outcome=pb.Verdict.OUTCOME_PEOPLE, people=count, policies=["people"], reason="people decide")
+
+
+def forbidden(reason: str) -> pb.Verdict:
+    return pb.Verdict(outcome=pb.Verdict.OUTCOME_FORBIDDEN, policies=["no-shell"], reason=reason)
+
+
+@dataclass
+class Script:
+    """What an execution of one command does. Set ``gate`` to hold it before it finishes."""
+
+    output: list[tuple[str, bytes]] = field(default_factory=list)
+    exit_code: int = 0
+    outcome: pb.Finished.Outcome = pb.Finished.OUTCOME_SUCCEEDED
+    gate: asyncio.Event | None = None
+    before_accepting: asyncio.Event | None = None
+    breaks: bool = False
+    """Whether the stream ends without ``finished``."""
+    journalled: bool = False
+    """Whether the RESULT record waits in the journal."""
+
+
+class FakeGateway(pb_grpc.ExecutionGatewayServicer):
+    """State a test may set and look at."""
+
+    def __init__(self, audit: "asyncpg.Pool[asyncpg.Record]", keys: Path, now: Callable[[], datetime]) -> None:
+        self._audit = audit
+        self._keys = keys
+        self._now = now
+        self._lock = asyncio.Lock()
+        self.verdicts: dict[str, pb.Verdict] = {}
+        self.refusals: dict[str, WingmanError | grpc.StatusCode | tuple[tuple[str, bytes], ...]] = {}
+        self.scripts: dict[str, Script] = {}
+        self.answers: dict[str, Callable[[pb.PreviewResponse], None]] = {}
+        self.events: list[pb.ExecuteResponse] | None = None
+        self.radius = pb.BlastRadius(summary="web restarts", reversible=True, stops=["web"])
+        self.claims: list[capability.Claims] = []
+        self.previewed: list[pb.PreviewRequest] = []
+        self.port = 0
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def Preview(self, request: pb.PreviewRequest, context: Any) -> pb.PreviewResponse:
+        self.previewed.append(request)
+        await self._refuse(request.command, context)
+        op = parse(request.command)
+        text = render(op)
+        targets = tuple(_target(reference) for reference in references(op))
+        stated = facts(op)
+        verdict = self.verdicts.get(text, automatic() if stated.effect == "read" else people(1))
+        response = pb.PreviewResponse(
+            canonical_command=text,
+            operation_digest=operation_digest(op),
+            targets=[
+                pb.Target(
+                    kind=t.reference.kind,
+                    reference=t.reference.name,
+                    role=t.reference.role,
+                    id=t.id,
+                    name=t.name,
+                    labels={"a": "b"},
+                )
+                for t in targets
+            ],
+            target_digest=targets_digest(targets),
+            facts=pb.Facts(verb=stated.verb, effect=stated.effect, images=stated.images),
+            blast_radius=self.radius if stated.effect != "read" else pb.BlastRadius(reversible=True),
+            verdict=verdict,
+        )
+        if text in self.answers:
+            self.answers[text](response)
+        return response
+
+    async def Execute(self, request: pb.ExecuteRequest, context: Any) -> AsyncIterator[pb.ExecuteResponse]:
+        await self._refuse(request.command, context)
+        if self.events is not None:
+            for event in self.events:
+                yield event
+            return
+        try:
+            verified = self._verify(request, context)
+        except CapabilityRefused as error:
+            await _abort(context, error)
+            return
+        self.claims.append(verified.claims)
+        script = self.scripts.get(request.command, Script())
+        if script.before_accepting:
+            await script.before_accepting.wait()
+        execution_id = f"exe_{hashlib.sha256(verified.claims.apr.encode()).hexdigest()[:26]}"
+        try:
+            position = await self._append("INTENT", execution_id, verified, request.command)
+        except asyncpg.UniqueViolationError:
+            spent = CapabilityRefused(Code.APPROVAL_SPENT, "the approval was spent", hint="ask again")
+            await _abort(context, spent)
+            return
+        yield pb.ExecuteResponse(accepted=pb.Accepted(execution_id=execution_id, audit_position=position))
+        digest = hashlib.sha256()
+        for stream, data in script.output:
+            digest.update(data)
+            match stream:
+                case "stdout":
+                    yield pb.ExecuteResponse(stdout=data)
+                case "stderr":
+                    yield pb.ExecuteResponse(stderr=data)
+                case _:
+                    yield pb.ExecuteResponse(progress=data.decode())
+        if script.gate:
+            await script.gate.wait()
+        if script.breaks:
+            return
+        finished = pb.Finished(
+            outcome=script.outcome, exit_code=script.exit_code, duration_ms=12, output_digest=digest.hexdigest()
+        )
+        finished.finished_at.FromDatetime(self._now())
+        finished.audit_position = -1
+        if not script.journalled:
+            finished.audit_position = await self._append("RESULT", execution_id, verified, request.command, finished)
+        yield pb.ExecuteResponse(finished=finished)
+
+    async def reconcile(self, approval_id: str, outcome: str) -> None:
+        """Write what the gateway would after a crash."""
+        intent = await self._audit.fetchrow("SELECT * FROM execution_audit WHERE approval_id = $1", approval_id)
+        assert intent is not None
+        await self._insert(
+            "RECONCILED", intent["execution_id"], approval_id, "", intent["worker"], intent["command"],
+            intent["operation_digest"], intent["target_digest"], intent["decision_digest"], outcome, None, None, "",
+            intent["token_hash"], '{"state":"exited"}',
+        )  # fmt: skip
+
+    def _verify(self, request: pb.ExecuteRequest, context: Any) -> capability.Capability:
+        peer = x509.load_pem_x509_certificate(context.auth_context()["x509_pem_cert"][0])
+        verified = capability.verify(
+            request.capability_token,
+            keys={path.stem: path.read_text() for path in self._keys.glob("*.pem")},
+            issuer="wingman-api/test",
+            audience="wingman-gateway/test",
+            environment="test",
+            thumbprint=thumbprint(peer),
+            now=int(self._now().timestamp()),
+        )
+        assert verified.claims.op == operation_digest(parse(request.command))
+        return verified
+
+    async def _append(
+        self,
+        kind: str,
+        execution_id: str,
+        verified: capability.Capability,
+        command: str,
+        finished: pb.Finished | None = None,
+    ) -> int:
+        claims = verified.claims
+        outcome = pb.Finished.Outcome.Name(finished.outcome).removeprefix("OUTCOME_") if finished else ""
+        return await self._insert(
+            kind, execution_id, claims.apr, claims.jti, claims.sub, command, claims.op, claims.tgt, claims.dec, outcome,
+            finished.exit_code if finished else None, finished.duration_ms if finished else None,
+            finished.output_digest if finished else "", verified.token_hash, "",
+        )  # fmt: skip
+
+    async def _insert(self, *values: Any) -> int:
+        leaf = hashlib.sha256(repr(values).encode()).digest()
+        async with self._lock, self._audit.acquire() as connection, connection.transaction():
+            position: int = await connection.fetchval(INSERT, *values, self._now(), leaf)
+            note = f"wingman/test/log\n{position + 1}\n"
+            await connection.execute(CHECKPOINT, position + 1, leaf, note)
+        return position
+
+    async def _refuse(self, command: str, context: Any) -> None:
+        match self.refusals.get(command):
+            case None:
+                return
+            case WingmanError() as error:
+                await _abort(context, error)
+            case grpc.StatusCode() as status:
+                await context.abort(status, "no ErrorInfo here")
+            case trailer:
+                await context.abort(grpc.StatusCode.NOT_FOUND, "gone", trailer)
+
+
+@asynccontextmanager
+async def serve_gateway(
+    audit: "asyncpg.Pool[asyncpg.Record]", pki: Authority, keys: Path, now: Callable[[], datetime], port: int = 0
+) -> AsyncIterator[FakeGateway]:
+    """Serve a fake gateway on a free loopback port, or on ``port``."""
+    fake = FakeGateway(audit, keys, now)
+    server = grpc.aio.server()
+    pb_grpc.add_ExecutionGatewayServicer_to_server(fake, server)
+    conditions = health.aio.HealthServicer()
+    for part in ("", "engine"):
+        await conditions.set(part, health_pb2.HealthCheckResponse.SERVING)
+    fake.conditions = conditions  # type: ignore[attr-defined]
+    health_pb2_grpc.add_HealthServicer_to_server(conditions, server)
+    leaf = pki.leaf("gateway")
+    credentials = grpc.ssl_server_credentials(
+        [(leaf.key.read_bytes(), leaf.certificate.read_bytes())], pki.certificate.read_bytes(), True
+    )
+    fake.port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
+    await server.start()
+    try:
+        yield fake
+    finally:
+        await server.stop(0)
+
+
+def _target(reference: Reference) -> Target:
+    name = reference.name
+    return Target(reference, hashlib.sha256(name.encode()).hexdigest(), name=name, state="running")
+
+
+async def _abort(context: Any, error: WingmanError) -> None:
+    info = error_details_pb2.ErrorInfo(
+        reason=str(error.code), domain="wingman", metadata={"hint": error.hint, **error.details}
+    )
+    packed = AnyMessage()
+    packed.Pack(info)
+    code = STATUSES.get(error.code, grpc.StatusCode.UNAUTHENTICATED)
+    status = status_pb2.Status(code=code.value[0], message=error.message, details=[packed])
+    await context.abort(code, error.message, rpc_status.to_status(status).trailing_metadata)

@@ -1,0 +1,87 @@
+"""Looking at requests: pending ones, pages, one; and who sees whose."""
+
+from datetime import timedelta
+
+from tests.api.conftest import Api
+
+
+async def test_pending_are_oldest_first_and_counted_beyond_the_page(api: Api):
+    ids = [(await api.asked(task_name=f"task {n}"))["request"]["id"] for n in range(3)]
+    await api.asked(commands=["docker ps"])
+    answer = (await api.call("alice", "GET", "/approvals/pending")).json()
+    assert ([request["id"] for request in answer["pending"]], answer["count"]) == (ids, 3)
+    short = (await api.call("alice", "GET", "/approvals/pending?limit=2")).json()
+    assert ([request["id"] for request in short["pending"]], short["count"]) == (ids[:2], 3)
+
+
+async def test_expired_requests_are_not_pending(api: Api):
+    await api.asked()
+    api.clock.ahead = timedelta(hours=2)
+    assert (await api.call("alice", "GET", "/approvals/pending")).json() == {"pending": [], "count": 0}
+    assert (await api.call("alice", "GET", "/approvals?status=EXPIRED")).json()["approvals"][0]["status"] == "EXPIRED"
+
+
+async def test_pages_follow_each_other_newest_first(api: Api):
+    ids = [(await api.asked(task_name=f"task {n}"))["request"]["id"] for n in range(5)]
+    seen, cursor = [], ""
+    for expected in (2, 2, 1):
+        page = (await api.call("alice", "GET", f"/approvals?limit=2{cursor}")).json()
+        assert len(page["approvals"]) == expected
+        seen += [request["id"] for request in page["approvals"]]
+        cursor = f"&cursor={page['next_cursor']}"
+    assert page["next_cursor"] is None
+    assert seen == ids[::-1]
+
+
+async def test_pages_by_status_and_worker(api: Api):
+    mine = await api.approved()
+    other = (await api.asked("other-worker", worker_id="agent-8"))["request"]["id"]
+    by_status = (await api.call("alice", "GET", "/approvals?status=APPROVED")).json()
+    assert [request["id"] for request in by_status["approvals"]] == [mine]
+    by_worker = (await api.call("alice", "GET", "/approvals?worker=agent-8")).json()
+    assert [request["id"] for request in by_worker["approvals"]] == [other]
+
+
+async def test_a_workers_key_sees_its_own_requests_alone(api: Api):
+    mine = (await api.asked("worker"))["request"]["id"]
+    other = (await api.asked("other-worker", worker_id="agent-8"))["request"]["id"]
+    assert [r["id"] for r in (await api.call("worker", "GET", "/approvals")).json()["approvals"]] == [mine]
+    assert (await api.call("worker", "GET", "/approvals/pending")).json()["count"] == 1
+    assert (await api.call("worker", "GET", f"/approvals/{mine}")).status_code == 200
+    hidden = await api.call("worker", "GET", f"/approvals/{other}")
+    assert (hidden.status_code, hidden.json()["code"]) == (404, "APPROVAL_UNKNOWN")
+    refused = await api.call("worker", "GET", "/approvals?worker=agent-8")
+    assert (refused.status_code, refused.json()["code"]) == (403, "PERSON_MISMATCH")
+
+
+async def test_without_a_key_reads_see_everything_where_the_setting_allows_it(api: Api):
+    await api.asked("worker")
+    assert (await api.call(None, "GET", "/approvals/pending")).json()["count"] == 1
+
+
+BAD_QUERIES = (
+    "cursor=x",
+    "cursor=%00",
+    "cursor=MjAyNi0wMS0wMQ",
+    "cursor=MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCBhcHJfYQ",
+    "cursor=MjAyNi0wMS0wMVQwMDowMDowMCBhcHJfYQ",
+    "cursor=" + "a" * 201,
+    "cursor=%E2%82%AC",
+    "limit=0",
+    "limit=101",
+    "limit=x",
+    "status=DONE",
+    "worker=a%20b",
+)
+
+
+async def test_bad_queries_are_refused(api: Api):
+    for query in BAD_QUERIES:
+        response = await api.call("alice", "GET", f"/approvals?{query}")
+        assert (response.status_code, response.json()["code"]) == (422, "REQUEST_INVALID"), query
+
+
+async def test_an_unknown_request_is_not_found(api: Api):
+    response = await api.call("alice", "GET", f"/approvals/apr_{'2' * 26}")
+    assert (response.status_code, response.json()["code"]) == (404, "APPROVAL_UNKNOWN")
+    assert response.json()["details"] == {"id": f"apr_{'2' * 26}"}

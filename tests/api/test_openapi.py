@@ -1,0 +1,83 @@
+"""The OpenAPI document: what generated clients live on."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api
+
+OPERATIONS = {
+    "getWelcome",
+    "getHealth",
+    "getLiveness",
+    "getReadiness",
+    "requestApproval",
+    "listPendingApprovals",
+    "listApprovals",
+    "getApproval",
+    "approveApproval",
+    "rejectApproval",
+    "cancelApproval",
+    "startExecution",
+    "getExecution",
+    "followExecutionOutput",
+    "explainPolicy",
+}
+
+
+@pytest.fixture
+async def document(api: Api) -> dict[str, Any]:
+    """The live document."""
+    found: dict[str, Any] = (await api.call(None, "GET", "/openapi.json")).json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {op["operationId"]: op for ops in document["paths"].values() for op in ops.values()}
+
+
+def test_operation_ids_are_stable(document: dict[str, Any]):
+    assert set(operations(document)) == OPERATIONS
+
+
+def test_every_operation_is_tagged_described_and_declares_its_problems(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        assert operation["tags"], name
+        assert operation["summary"], name
+        assert operation["description"], name
+        for status, response in operation["responses"].items():
+            if int(status) < 400 or (name in {"getHealth", "getReadiness"} and status == "503"):
+                continue
+            content = response["content"]
+            assert set(content) == {"application/problem+json"}, (name, status)
+            assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+        expected = {"422", "500", "503"} | (set() if operation["tags"] == ["system"] else {"401", "403"})
+        assert expected <= set(operation["responses"]), name
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]):
+    schemas = document["components"]["schemas"]
+    assert {"Problem", "Place", "RequestView", "ExecutionView", "PreviewView"} <= set(schemas)
+    assert "HTTPValidationError" not in schemas
+    for reference in references(document):
+        assert reference.startswith("#/components/schemas/")
+        assert reference.rpartition("/")[2] in schemas
+
+
+def test_every_object_refuses_unknown_fields(document: dict[str, Any]):
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("type") == "object":
+            assert schema["additionalProperties"] is False, name
+
+
+def test_output_is_declared_as_server_sent_events(document: dict[str, Any]):
+    content = operations(document)["followExecutionOutput"]["responses"]["200"]["content"]
+    assert "text/event-stream" in content
+
+
+def references(value: Any) -> list[str]:  # noqa: ANN401
+    """Every ``$ref`` in a document."""
+    if isinstance(value, dict):
+        found = [value["$ref"]] if "$ref" in value else []
+        return found + [each for child in value.values() for each in references(child)]
+    return [each for child in value for each in references(child)] if isinstance(value, list) else []

@@ -1,0 +1,142 @@
+"""Session fixtures every level shares: a real Postgres, a deployment's CA, a real Docker engine."""
+
+import os
+import secrets
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from wingman_cli.embedded_db import (
+    OWNER,
+    ROLES,
+    SUPERUSER,
+    Connection,
+    EmbeddedPostgres,
+    create_database,
+    create_roles,
+    migrate,
+)
+from wingman_cli.pki import Authority
+
+REPOSITORY = Path(__file__).parent.parent
+ENGINE_SCRIPT = REPOSITORY / "tools" / "engine.sh"
+BUSYBOX = "wingman-test/busybox:1"
+TEMPLATE = "wingman_template"
+
+
+@dataclass(frozen=True)
+class Database:
+    """One migrated database of a test's own."""
+
+    host: str
+    name: str
+    passwords: dict[str, str]
+
+    def connection(self, role: str) -> Connection:
+        """How a role reaches it."""
+        return Connection(self.host, role, self.name, self.passwords[role])
+
+    def dsn(self, role: str) -> str:
+        """The address without the password, as the processes' settings take it."""
+        return self.connection(role).url
+
+    def url(self, role: str) -> str:
+        """The address with the password, for asyncpg in a test."""
+        return f"postgresql://{role}:{quote(self.passwords[role])}@/{self.name}?host={self.host}"
+
+
+class Cluster:
+    """The embedded Postgres of the session, with a migrated template to copy databases from."""
+
+    def __init__(self, server: EmbeddedPostgres, passwords: dict[str, str]) -> None:
+        self.server = server
+        self.passwords = passwords
+
+    async def fresh(self) -> Database:
+        """Copy the template into a new database."""
+        name = f"t_{secrets.token_hex(6)}"
+        connection = await self.server.connection(SUPERUSER, "postgres").connect()
+        try:
+            await create_database(connection, name, template=TEMPLATE)
+        finally:
+            await connection.close()
+        return Database(self.server.host, name, self.passwords)
+
+    async def drop(self, database: Database) -> None:
+        """Remove a database, connections included."""
+        connection = await self.server.connection(SUPERUSER, "postgres").connect()
+        try:
+            await connection.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
+        finally:
+            await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[Cluster]:
+    """A cluster of this session's own; nothing is fsynced, since no test pulls the plug of the machine."""
+    with tempfile.TemporaryDirectory(prefix="wm-pg-") as place:
+        passwords = {role: secrets.token_urlsafe(16) for role in ROLES}
+        with EmbeddedPostgres(Path(place) / "pg", passwords=passwords) as server:
+            connection = await server.connection(SUPERUSER, "postgres").connect()
+            for setting in ("fsync = off", "full_page_writes = off", "max_connections = 300"):
+                await connection.execute(f"ALTER SYSTEM SET {setting}")
+            await connection.close()
+            server.restart()
+            connection = await server.connection(SUPERUSER, "postgres").connect()
+            await create_roles(connection, passwords)
+            await create_database(connection, TEMPLATE)
+            await connection.close()
+            await migrate(server.connection(OWNER, TEMPLATE))
+            yield Cluster(server, passwords)
+
+
+@pytest.fixture
+async def database(postgres: Cluster) -> AsyncIterator[Database]:
+    """A fresh database, dropped afterwards."""
+    fresh = await postgres.fresh()
+    yield fresh
+    await postgres.drop(fresh)
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The deployment's CA of the environment test; ``pki.issue(role)`` makes more."""
+    authority = Authority(tmp_path_factory.mktemp("pki"), "test", now=datetime.now(UTC))
+    for role in ("gateway", "api", "tool/deploy", "auditor/alice"):
+        authority.issue(role)
+    return authority
+
+
+@pytest.fixture(scope="session")
+def engine_url() -> Iterator[str]:
+    """A private Docker engine; without one the test is skipped, or fails where REQUIRE_ENGINE=1."""
+    name = f"test-{os.getpid()}"
+    for leftover in Path("/run/wingman-engine").glob("test-*"):
+        if not Path("/proc", leftover.name.removeprefix("test-")).exists():
+            _engine("purge", leftover.name)
+    started = _engine("start", name)
+    if started.returncode != 0:
+        reason = started.stderr.strip() or "tools/engine.sh could not start an engine"
+        if os.environ.get("REQUIRE_ENGINE") == "1":
+            pytest.fail(f"REQUIRE_ENGINE=1, and {reason}")
+        pytest.skip(reason)
+    yield started.stdout.strip()
+    _engine("purge", name)
+
+
+@pytest.fixture(scope="session")
+def busybox(engine_url: str) -> str:
+    """A small image on the private engine; returns its reference."""
+    made = _engine("image", BUSYBOX, f"test-{os.getpid()}")
+    assert made.returncode == 0, made.stderr
+    return BUSYBOX
+
+
+def _engine(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([ENGINE_SCRIPT, *arguments], capture_output=True, text=True, timeout=300, check=False)

@@ -1,0 +1,152 @@
+"""The parser against the real docker client: what it asked of an engine, recorded by ``record_docker_cli.py``.
+
+Every recorded command line is either refused by the client, and then here as well; or means exactly the request that
+the client sent; or is refused here on purpose, and then the vectors hold the code. The flag tables are Docker's.
+"""
+
+import importlib.util
+import ipaddress
+import json
+import posixpath
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from wingman_core.command import parse, parse_argv, render
+from wingman_core.command.grammar import COMMANDS
+from wingman_core.errors import Code, CommandRefused
+
+
+def _sibling(name: str) -> ModuleType:
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"command_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+engine_requests = _sibling("engine_requests").engine_requests
+
+HEX_ID = 64
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "docker_cli.json").read_text())
+CASES = {shlex.join(case["argv"]): case for case in VECTORS["cases"]}
+TAKEN = [line for line, case in CASES.items() if case["requests"] and "refused" not in case]
+STRICTER = [line for line, case in CASES.items() if "refused" in case]
+HIDDEN = {
+    "stop": {"time"},
+    "restart": {"time"},
+    "run": {"dns-opt", "net", "net-alias"},
+}
+"""Spellings that Docker takes and does not document."""
+
+
+def _normal(request: dict[str, Any]) -> dict[str, Any]:
+    """Put into normal form what the client passes on as written and the engine normalises."""
+    request = json.loads(json.dumps(request))
+    if request["path"].endswith("/logs"):
+        request["path"] = "/logs"
+    query = request["query"]
+    if "signal" in query or request["path"].endswith("/kill"):
+        query["signal"] = _signal(query.get("signal", "KILL"))
+    if "filters" in query:
+        query["filters"] = json.dumps(
+            json.loads(query["filters"].replace('"is-task":{"1"', '"is-task":{"true"')),
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+    if "platform" in query:
+        query["platform"] = query["platform"].lower()
+    if request["path"] == "/containers/create":
+        body, host = request["body"], request["body"]["HostConfig"]
+        body["Env"] = sorted(body.get("Env", []))
+        body["StopSignal"] = _signal(body["StopSignal"]) if "StopSignal" in body else None
+        body["Image"] = f"sha256:{body['Image']}" if len(body["Image"]) == HEX_ID else body["Image"]
+        body["WorkingDir"] = posixpath.normpath(body["WorkingDir"]) if "WorkingDir" in body else ""
+        for name in ("CapAdd", "CapDrop"):
+            host[name] = sorted(_capability(each) for each in host.get(name, []))
+        host["SecurityOpt"] = sorted(map(_security, host.get("SecurityOpt", [])))
+        host["Binds"] = sorted(map(_bind, host.get("Binds", [])))
+        for ports in host.get("PortBindings", {}).values():
+            ports[:] = [{name: value for name, value in each.items() if value != "0"} for each in ports]
+        host["Links"] = [each if ":" in each else f"{each}:{each}" for each in host.get("Links", [])]
+        host["StorageOpt"] = {key: value.lower() for key, value in host.get("StorageOpt", {}).items()}
+        host["Tmpfs"] = {key: value for key, value in host.get("Tmpfs", {}).items() if value}
+        for endpoint in body.get("NetworkingConfig", {}).get("EndpointsConfig", {}).values():
+            addresses = endpoint.get("IPAMConfig", {})
+            if "IPv6Address" in addresses:
+                addresses["IPv6Address"] = str(ipaddress.ip_address(addresses["IPv6Address"]))
+            endpoint["MacAddress"] = endpoint.get("MacAddress", "").replace("-", ":")
+    return _pruned(request)
+
+
+def _bind(bind: str) -> str:
+    source, target, *modes = bind.split(":")
+    source, target = (re.sub("^//", "/", posixpath.normpath(path)) for path in (source, target))
+    words = sorted(set(modes[0].split(",")) - {"rw"}) if modes else []
+    return ":".join([source, target, *([",".join(words)] if words else [])])
+
+
+def _signal(name: str) -> str:
+    return {"9": "SIGKILL"}.get(name, "SIG" + name.upper().removeprefix("SIG"))
+
+
+def _capability(name: str) -> str:
+    return name if name == "ALL" else "CAP_" + name.upper().removeprefix("CAP_")
+
+
+def _security(option: str) -> str:
+    option = option.replace(":", "=", 1) if "=" not in option else option
+    return "no-new-privileges" if option == "no-new-privileges=true" else option
+
+
+def _pruned(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        found = {key: _pruned(each) for key, each in value.items()}
+        keep = ("Init", "StopTimeout", "query")
+        return {key: each for key, each in found.items() if key in keep or each not in (None, "", 0, [], {})}
+    return [_pruned(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("line", [line for line, case in CASES.items() if case["requests"] is None])
+def test_what_docker_refuses_is_refused(line: str):
+    with pytest.raises(CommandRefused):
+        parse_argv(["docker", *shlex.split(line)])
+
+
+@pytest.mark.parametrize("line", TAKEN)
+def test_what_docker_takes_means_the_same_requests(line: str):
+    op = parse_argv(["docker", *shlex.split(line)])
+    recorded = [_normal(each) for each in CASES[line]["requests"]]
+    for wanted in engine_requests(op):
+        assert _pruned(wanted) in recorded
+    assert parse(render(op)) == op
+
+
+@pytest.mark.parametrize("line", STRICTER)
+def test_what_docker_takes_and_wingman_refuses(line: str):
+    assert CASES[line]["requests"] is not None
+    with pytest.raises(CommandRefused) as refusal:
+        parse_argv(["docker", *shlex.split(line)])
+    assert refusal.value.code is Code(CASES[line]["refused"])
+    assert refusal.value.hint
+
+
+@pytest.mark.parametrize("verb", VECTORS["flags"])
+def test_the_table_has_exactly_dockers_flags(verb: str):
+    command = next(command for command in COMMANDS if verb in command.spellings)
+    spellings = {
+        name: {"short": flag.short if name not in HIDDEN.get(verb, ()) else "", "switch": flag.switch}
+        for flag in command.flags.flags
+        for name in (flag.name, *flag.aliases)
+        if name not in HIDDEN.get(verb, ())
+    }
+    assert spellings == VECTORS["flags"][verb]
+    assert {name for flag in command.flags.flags for name in flag.aliases} - set(spellings) <= HIDDEN.get(verb, set())

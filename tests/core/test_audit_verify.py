@@ -1,0 +1,381 @@
+"""A whole log verifies; the same log with any one thing changed does not, and the place is named.
+
+Long because every tampering starts from the one log that is built here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wingman_core.audit_record import COLUMNS, AuditRecord, RecordKind
+from wingman_core.audit_verify import LogVerifier, Row, StoredCheckpoint, Summary
+from wingman_core.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from wingman_core.errors import Code, LogCorrupt
+from wingman_core.notes import verifier_key_of
+from wingman_core.translog import EMPTY_ROOT, Frontier, Node, leaf_hash
+
+ORIGIN = origin_of("test", "log1")
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\1")
+KEYS = [verifier_key_of(ORIGIN, PRIVATE)]
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a database holds."""
+
+    rows: tuple[Row, ...]
+    checkpoints: tuple[StoredCheckpoint, ...]
+
+    def with_row(self, position: int, /, **changes: object) -> "Log":
+        rows = list(self.rows)
+        rows[position] = replace(rows[position], **changes)  # type: ignore[arg-type]
+        return replace(self, rows=tuple(rows))
+
+    def with_column(self, position: int, name: str, value: object) -> "Log":
+        return self.with_row(position, columns={**self.rows[position].columns, name: value})
+
+    def with_checkpoint(self, number: int, **changes: object) -> "Log":
+        checkpoints = list(self.checkpoints)
+        checkpoints[number] = replace(checkpoints[number], **changes)  # type: ignore[arg-type]
+        return replace(self, checkpoints=tuple(checkpoints))
+
+
+def intent(number: int) -> AuditRecord:
+    return AuditRecord(
+        kind=RecordKind.INTENT,
+        environment="test",
+        created_at=f"2025-06-01T12:00:00.{number:06}Z",
+        execution_id=f"exe_{number}",
+        approval_id=f"apr_{number}.0",
+        jti=f"jti-{number}",
+        worker="deploy-bot",
+        command="docker restart web",
+        operation_digest="a" * 64,
+        target_digest="b" * 64,
+    )
+
+
+def result(of: AuditRecord, **changes: object) -> AuditRecord:
+    concluded = of.concluded(RecordKind.RESULT, "SUCCEEDED", "2025-06-01T12:01:00.000000Z", exit_code=0, duration_ms=5)
+    return replace(concluded, **changes)  # type: ignore[arg-type]
+
+
+def refused(number: int, **changes: object) -> AuditRecord:
+    refusal = AuditRecord(
+        kind=RecordKind.REFUSED,
+        environment="test",
+        created_at=f"2025-06-01T12:00:00.{number:06}Z",
+        command=f"docker rm {number}",
+        reason="TOKEN_SPENT",
+    )
+    return replace(refusal, **changes)  # type: ignore[arg-type]
+
+
+BOUNDARY = AuditRecord(kind=RecordKind.BOUNDARY, environment="test", created_at="2025-06-01T12:00:00.000000Z")
+STORY = [
+    intent(0),
+    intent(1),
+    result(intent(1)),
+    refused(3),
+    result(intent(0), outcome="TIMED_OUT", exit_code=None),
+    BOUNDARY,
+    intent(6),
+    replace(result(intent(6)), kind=RecordKind.RECONCILED, outcome="UNKNOWN", evidence="{}"),
+    refused(8),
+    intent(9),
+    refused(10),
+]
+BATCHES = (3, 4, 8, 11)
+
+
+def head_of(frontier: Frontier, origin: str = ORIGIN, private: Ed25519PrivateKey = PRIVATE) -> StoredCheckpoint:
+    root = frontier.root()
+    return StoredCheckpoint(
+        frontier.size, root, sign_checkpoint(Checkpoint(origin, frontier.size, root), ORIGIN, private)
+    )
+
+
+def written(records: Sequence[AuditRecord], batches: Sequence[int] = BATCHES) -> Log:
+    """The log as a gateway writes it: a checkpoint at each size in ``batches``."""
+    frontier, rows, checkpoints = Frontier(), [], []
+    for position, record in enumerate(records):
+        leaf = leaf_hash(record.to_bytes())
+        frontier, nodes = frontier.append(leaf)
+        rows.append(Row(position, record.columns(), record.to_bytes(), leaf, nodes))
+        if frontier.size in batches:
+            checkpoints.append(head_of(frontier))
+    return Log(tuple(rows), tuple(checkpoints))
+
+
+def without_nodes(log: Log) -> Log:
+    return replace(log, rows=tuple(replace(row, nodes=None) for row in log.rows))
+
+
+def verified(log: Log, against: Checkpoint | None = None) -> Summary:
+    """Read a log as the reader does: every checkpoint due so far follows each row."""
+    verifier = LogVerifier(origin=ORIGIN, keys=KEYS, against=against)
+    waiting = list(log.checkpoints)
+    for row in log.rows:
+        verifier.row(row)
+        while waiting and waiting[0].size <= verifier.size:
+            verifier.checkpoint(waiting.pop(0))
+    for checkpoint in waiting:
+        verifier.checkpoint(checkpoint)
+    return verifier.finish()
+
+
+def difference(log: Log, against: Checkpoint | None = None) -> tuple[int, str]:
+    """Where a log differs, and in what."""
+    with pytest.raises(LogCorrupt) as refusal:
+        verified(log, against)
+    assert refusal.value.code is Code.LOG_CORRUPT
+    assert refusal.value.hint
+    return int(refusal.value.details["position"]), refusal.value.details["what"]
+
+
+LOG = written(STORY)
+OLDER = Checkpoint(ORIGIN, 8, LOG.checkpoints[2].root)
+
+
+def test_a_whole_log_verifies():
+    summary = verified(LOG)
+    assert (summary.size, summary.checkpoints, summary.root) == (11, 4, LOG.checkpoints[-1].root)
+    assert summary.counts == {"INTENT": 4, "RESULT": 2, "REFUSED": 3, "RECONCILED": 1, "BOUNDARY": 1}
+    assert summary.unfinished == ((9, "exe_9"),)
+    assert verified(LOG, OLDER) == summary
+    assert verified(LOG, Checkpoint(ORIGIN, 11, summary.root)) == summary
+
+
+def test_an_empty_log_is_whole():
+    assert verified(Log((), ())) == Summary(0, EMPTY_ROOT, 0, dict.fromkeys(RecordKind, 0), ())
+    assert verified(Log((), (head_of(Frontier()),))).checkpoints == 1
+    assert verified(LOG, Checkpoint(ORIGIN, 0, EMPTY_ROOT)).size == 11
+
+
+def test_nodes_are_compared_where_they_were_read():
+    assert verified(without_nodes(LOG)) == verified(LOG)
+
+
+@pytest.mark.parametrize("position", range(len(STORY)))
+@pytest.mark.parametrize("name", COLUMNS)
+def test_one_changed_column_is_found(position: int, name: str):
+    value = LOG.rows[position].columns[name]
+    changed = f"{value}x" if isinstance(value, str) else (value or 0) + 1
+    assert difference(LOG.with_column(position, name, changed)) == (position, name)
+
+
+def test_a_column_of_another_type_is_found():
+    assert difference(LOG.with_column(2, "exit_code", False)) == (2, "exit_code")
+    assert difference(LOG.with_column(2, "exit_code", None)) == (2, "exit_code")
+    assert difference(LOG.with_column(0, "exit_code", 0)) == (0, "exit_code")
+    assert difference(LOG.with_column(0, "version", True)) == (0, "version")
+
+
+def test_another_set_of_columns_is_found():
+    columns = dict(LOG.rows[0].columns)
+    assert difference(LOG.with_row(0, columns={**columns, "more": 1})) == (0, "columns")
+    del columns["jti"]
+    assert difference(LOG.with_row(0, columns=columns)) == (0, "columns")
+
+
+@given(st.integers(0, len(STORY) - 1), st.data())
+def test_one_changed_byte_of_a_record_is_found(position: int, data: st.DataObject):
+    record = bytearray(LOG.rows[position].record)
+    record[data.draw(st.integers(0, len(record) - 1))] ^= data.draw(st.integers(1, 255))
+    found, what = difference(LOG.with_row(position, record=bytes(record)))
+    assert found == position
+    assert what in {"record", *COLUMNS}
+
+
+@given(st.integers(0, len(STORY) - 1), st.integers(0, 255))
+def test_one_changed_bit_of_a_leaf_hash_is_found(position: int, bit: int):
+    changed = int.from_bytes(LOG.rows[position].leaf_hash) ^ 1 << bit
+    assert difference(LOG.with_row(position, leaf_hash=changed.to_bytes(32))) == (position, "leaf_hash")
+
+
+@pytest.mark.parametrize("number", [-1, 3, 5, 1 << 40])
+def test_a_row_that_says_another_position_is_found(number: int):
+    assert difference(LOG.with_row(4, position=number)) == (4, "position")
+
+
+@given(st.integers(0, len(STORY) - 1))
+def test_a_deleted_row_is_found(position: int):
+    gone = replace(LOG, rows=LOG.rows[:position] + LOG.rows[position + 1 :])
+    found, _ = difference(gone)
+    assert found == position
+
+
+@given(st.integers(0, len(STORY) - 2))
+def test_a_deleted_row_is_found_though_the_rest_was_renumbered(position: int):
+    rest = tuple(replace(row, position=row.position - 1) for row in LOG.rows[position + 1 :])
+    assert difference(replace(LOG, rows=LOG.rows[:position] + rest))[1] != "leaf_hash"
+
+
+@given(st.integers(0, len(STORY)))
+def test_an_inserted_row_is_found(position: int):
+    record = refused(99)
+    row = Row(position, record.columns(), record.to_bytes(), record.leaf_hash())
+    doubled = replace(LOG, rows=(*LOG.rows[:position], row, *LOG.rows[position:]))
+    assert difference(doubled)[1] in {"root", "position", "checkpoint", "nodes"}
+    shifted = tuple(replace(later, position=later.position + 1, nodes=None) for later in LOG.rows[position:])
+    assert difference(replace(LOG, rows=(*LOG.rows[:position], row, *shifted)))[1] in {"root", "position", "checkpoint"}
+
+
+@given(st.tuples(*[st.integers(0, len(STORY) - 1)] * 2).filter(lambda pair: pair[0] < pair[1]))
+def test_two_swapped_rows_are_found(pair: tuple[int, int]):
+    first, second = pair
+    rows = list(without_nodes(LOG).rows)
+    rows[first], rows[second] = replace(rows[second], position=first), replace(rows[first], position=second)
+    assert difference(replace(LOG, rows=tuple(rows)))[0] <= second
+
+
+def test_a_row_rewritten_with_its_hash_is_placed_by_the_checkpoint_before():
+    changed = replace(STORY[10], command="docker rm other")
+    row = {"columns": changed.columns(), "record": changed.to_bytes(), "leaf_hash": changed.leaf_hash()}
+    assert difference(LOG.with_row(10, **row)) == (8, "root")
+
+
+def test_a_row_rewritten_with_its_hash_is_placed_by_the_nodes_where_they_were_read():
+    changed = replace(STORY[8], command="docker rm other")
+    row = {"columns": changed.columns(), "record": changed.to_bytes(), "leaf_hash": changed.leaf_hash()}
+    assert difference(LOG.with_row(8, **row)) == (9, "nodes")
+    assert difference(without_nodes(LOG.with_row(8, **row))) == (8, "root")
+
+
+@pytest.mark.parametrize("position", [1, 2, 3, 7, 9])
+def test_a_changed_node_is_found(position: int):
+    nodes = LOG.rows[position].nodes or ()
+    other = Node(nodes[0].level if nodes else 1, 0, bytes(32))
+    assert difference(LOG.with_row(position, nodes=(*nodes[:-1], other))) == (position, "nodes")
+    assert difference(LOG.with_row(position, nodes=(*nodes, other))) == (position, "nodes")
+
+
+def test_a_missing_node_is_found():
+    assert difference(LOG.with_row(7, nodes=())) == (7, "nodes")
+
+
+def test_the_last_rows_cut_off_are_found_by_the_checkpoint_that_covered_them():
+    assert difference(replace(LOG, rows=LOG.rows[:-1])) == (10, "position")
+
+
+def test_rows_cut_off_with_their_checkpoints_are_found_by_an_older_one():
+    cut = written(STORY[:4])
+    assert verified(cut).size == 4
+    assert difference(cut, OLDER) == (4, "against")
+    assert difference(Log((), ()), OLDER) == (0, "against")
+
+
+def test_a_log_rewritten_and_signed_again_is_found_by_an_older_checkpoint():
+    rewritten = written([replace(STORY[0], worker="else"), STORY[1], *STORY[2:4]], (4,))
+    assert verified(rewritten).size == 4
+    assert difference(rewritten, Checkpoint(ORIGIN, 3, LOG.checkpoints[0].root)) == (0, "against")
+    assert difference(LOG, Checkpoint(ORIGIN, 0, bytes(32))) == (0, "against")
+
+
+def test_an_older_checkpoint_of_another_log_is_no_measure():
+    with pytest.raises(LogCorrupt, match="another log") as refusal:
+        LogVerifier(origin=ORIGIN, keys=KEYS, against=Checkpoint("wingman/prd/log1", 0, EMPTY_ROOT))
+    assert refusal.value.code is Code.CHECKPOINT_INVALID
+
+
+def test_rows_that_no_checkpoint_covers_are_found():
+    assert difference(replace(LOG, checkpoints=LOG.checkpoints[:-1])) == (8, "checkpoint")
+    assert difference(replace(LOG, checkpoints=())) == (0, "checkpoint")
+
+
+def test_a_middle_checkpoint_may_be_gone_for_the_next_covers_its_rows():
+    assert verified(replace(LOG, checkpoints=LOG.checkpoints[:1] + LOG.checkpoints[2:])).checkpoints == 3
+
+
+def test_changed_checkpoints_are_found_at_the_first_row_they_cover():
+    note = LOG.checkpoints[2].note
+    foreign = head_of(frontier_at(8), private=STRANGER)
+    elsewhere = head_of(frontier_at(8), origin="wingman/prd/log1")
+    for changes in (
+        {"note": ""},
+        {"note": note.replace("\n8\n", "\n9\n")},
+        {"note": LOG.checkpoints[3].note},
+        {"note": foreign.note},
+        {"note": elsewhere.note},
+        {"root": bytes(32)},
+    ):
+        assert difference(LOG.with_checkpoint(2, **changes)) == (4, "checkpoint")
+
+
+def test_a_checkpoint_moved_to_another_size_is_found():
+    assert difference(LOG.with_checkpoint(2, size=9)) == (4, "checkpoint")
+    assert difference(LOG.with_checkpoint(3, size=12)) == (11, "position")
+
+
+def test_a_signed_checkpoint_of_another_tree_is_found():
+    forked = head_of(frontier_of([*STORY[:7], refused(7)]))
+    assert difference(LOG.with_checkpoint(2, root=forked.root, note=forked.note)) == (4, "root")
+
+
+def frontier_of(records: Sequence[AuditRecord]) -> Frontier:
+    frontier = Frontier()
+    for record in records:
+        frontier, _ = frontier.append(record.leaf_hash())
+    return frontier
+
+
+def frontier_at(size: int) -> Frontier:
+    return frontier_of(STORY[:size])
+
+
+STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
+    "a result of nothing": (lambda: [result(intent(0))], (0, "execution_id")),
+    "a result of another execution": (lambda: [intent(0), result(intent(1))], (1, "execution_id")),
+    "two results": (lambda: [intent(0), result(intent(0)), result(intent(0))], (2, "execution_id")),
+    "a reconciliation after a result": (
+        lambda: [intent(0), result(intent(0)), result(intent(0), kind=RecordKind.RECONCILED)],
+        (2, "execution_id"),
+    ),
+    "a result without an outcome": (lambda: [intent(0), result(intent(0), outcome="")], (1, "outcome")),
+    "an intent with an outcome": (lambda: [replace(intent(0), outcome="FAILED")], (0, "outcome")),
+    "an intent without an execution": (lambda: [replace(intent(0), execution_id="")], (0, "execution_id")),
+    "an intent without an approval": (lambda: [replace(intent(0), approval_id="")], (0, "approval_id")),
+    "an intent without a token": (lambda: [replace(intent(0), jti="")], (0, "jti")),
+    "an execution id twice": (
+        lambda: [intent(0), result(intent(0)), replace(intent(1), execution_id="exe_0")],
+        (2, "execution_id"),
+    ),
+    "an approval twice": (lambda: [intent(0), replace(intent(1), approval_id="apr_0.0")], (1, "approval_id")),
+    "a token twice": (lambda: [intent(0), replace(intent(1), jti="jti-0")], (1, "jti")),
+    "a refusal without a reason": (lambda: [refused(0, reason="")], (0, "reason")),
+    "a refusal with an outcome": (lambda: [refused(0, outcome="FAILED")], (0, "reason")),
+    "a boundary proof in an execution": (lambda: [replace(BOUNDARY, execution_id="exe_0")], (0, "execution_id")),
+    **{
+        f"a result of another {name}": (
+            lambda name=name, value=value: [intent(0), result(intent(0), **{name: value})],
+            (1, "execution_id"),
+        )
+        for name, value in {
+            "environment": "prd",
+            "worker": "else",
+            "approval_id": "apr_1.0",
+            "jti": "jti-1",
+            "command": "docker rm web",
+            "operation_digest": "c" * 64,
+            "targets": ("{}",),
+            "target_digest": "c" * 64,
+            "decision_digest": "c" * 64,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_that_cannot_be_is_found_though_hashed_and_signed(name: str):
+    records, where = STORIES[name]
+    assert difference(written(records(), range(5))) == where
+
+
+def test_a_token_and_an_approval_of_one_name_are_two_things():
+    twins = [replace(intent(0), jti="same", approval_id="other"), replace(intent(1), jti="other", approval_id="same")]
+    assert verified(written(twins, (2,))).size == 2

@@ -1,0 +1,67 @@
+"""What the fault tests share: the gateway's fixtures, and containers that tell how often something happened."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from secrets import token_hex
+
+import pytest
+
+from tests.gateway.conftest import minter, outage, settings
+
+__all__ = ["minter", "outage", "settings"]
+
+SERVER = """
+echo ready
+trap 'echo stopping; sleep 3; exit 0' TERM
+while :; do sleep 0.1; done
+"""
+"""A program that says when it is asked to stop, and takes three seconds."""
+
+JOB = """#!/bin/sh
+echo run >> /count
+sleep 3
+exit 7
+"""
+"""A job that counts its runs, takes three seconds, and fails with 7."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the test's own, and what the administrator sees of it."""
+
+    name: str
+    docker: Callable[..., str]
+
+    def logs(self) -> str:
+        return self.docker("logs", self.name)
+
+    def state(self) -> str:
+        return self.docker("inspect", "--format", "{{.State.Status}}", self.name).strip()
+
+    def runs(self) -> int:
+        """How often the job began."""
+        return self.docker("exec", self.name, "sh", "-c", "cat /count 2>/dev/null || true").count("run")
+
+
+@pytest.fixture
+def container(engine_url: str, busybox: str) -> Iterator[Container]:
+    """A running container with ``SERVER``, and ``JOB`` as /job."""
+
+    def docker(*arguments: str, text: str | None = None) -> str:
+        done = subprocess.run(
+            [shutil.which("docker") or "docker", "-H", engine_url, *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout
+
+    name = f"faults-{token_hex(4)}"
+    docker("run", "-d", "--name", name, busybox, "sh", "-c", SERVER)
+    docker("exec", "-i", name, "sh", "-c", "cat > /job && chmod +x /job", text=JOB)
+    yield Container(name, docker)
+    docker("rm", "-f", name)

@@ -1,0 +1,195 @@
+"""What did not reach the log is brought there once; what nobody saw is asked of Docker, never run again."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.conftest import Database
+from tests.gateway.conftest import FakeEngine
+from wingman_core.audit_record import AuditRecord, RecordKind, identities
+from wingman_core.command import parse
+from wingman_core.errors import Code, LogCorrupt, Unavailable, WingmanError
+from wingman_core.target import Reference, Target
+from wingman_gateway.audit_store import AuditStore, open_pool
+from wingman_gateway.engine import events
+from wingman_gateway.journal import Journal
+from wingman_gateway.reconcile import Reconciler, target_of
+from wingman_gateway.records import Attempt, Records
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def store(database: Database) -> AsyncIterator[AuditStore]:
+    pool = await open_pool(database.dsn("wingman_gateway"), database.passwords["wingman_gateway"])
+    store = AuditStore(pool, origin="wingman/test/log1", key=Ed25519PrivateKey.generate())
+    await store.start()
+    yield store
+    await store.close()
+    pool.terminate()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal") as opened:
+        yield opened
+
+
+class Site:
+    """A reconciler and what it works on."""
+
+    def __init__(self, engine: FakeEngine, store: AuditStore, journal: Journal) -> None:
+        self.engine, self.store, self.journal = engine, store, journal
+        self.running: set[str] = set()
+        self.number = 0
+        self.reconciler = self.of("gateway")
+
+    def of(self, gateway: str) -> Reconciler:
+        return Reconciler(
+            engine=self.engine,
+            audit=self.store,
+            journal=self.journal,
+            records=Records("test", gateway, now=lambda: NOW),
+            running=lambda: frozenset(self.running),
+            log=structlog.wrap_logger(structlog.PrintLogger()),
+        )
+
+    async def intent(
+        self, command: str = "docker stop web", *, told: str = "", gateway: str = "gateway", **changes: str
+    ) -> AuditRecord:
+        """Append an INTENT and return it; ``told`` is the command it claims."""
+        self.number += 1
+        operation = parse(command)
+        attempt = Attempt("client", command=told or command, targets=await self.engine.resolve(operation))
+        record = Records("test", gateway, now=lambda: NOW).intent(attempt, f"exe_{self.number}")
+        record = replace(record, approval_id=f"apr_{self.number}", jti=f"jti_{self.number}", **changes)
+        await self.store.append(record)
+        return record
+
+    async def open(self) -> list[str]:
+        return [intent.execution_id for intent in await self.store.open_intents()]
+
+
+@pytest.fixture
+def site(engine: FakeEngine, store: AuditStore, journal: Journal) -> Site:
+    return Site(engine, store, journal)
+
+
+async def test_an_open_intent_is_closed_with_what_docker_testifies(site: Site):
+    intent = await site.intent()
+    site.journal.note(intent.execution_id, "exec_id", "1234")
+    assert await site.reconciler.run()
+    assert site.engine.asked == [("exe_1", "docker stop web", {"exec_id": "1234"})]
+    assert await site.open() == []
+    assert site.journal.notes("exe_1") == {}
+    assert await site.reconciler.run()
+    assert len(site.engine.asked) == 1
+    assert site.engine.acts == []
+
+
+async def test_one_that_still_runs_is_asked_about_again(site: Site):
+    await site.intent()
+    site.engine.testimony = events.Testimony("RUNNING", None, "{}")
+    assert not await site.reconciler.run()
+    assert await site.open() == ["exe_1"]
+    site.engine.testimony = events.Testimony("FAILED", 7, "{}")
+    assert await site.reconciler.run()
+    assert await site.open() == []
+
+
+async def test_what_this_process_still_answers_for_is_left_alone(site: Site):
+    await site.intent()
+    await site.intent("docker stop db")
+    site.running = {"exe_1"}
+    assert await site.reconciler.run()
+    assert await site.open() == ["exe_1"]
+
+
+async def test_another_gateways_intents_are_left_to_it(site: Site):
+    await site.intent(gateway="other")
+    await site.intent(evidence="no json")
+    await site.intent(evidence="[]")
+    assert await site.reconciler.run()
+    assert await site.open() == ["exe_1", "exe_2", "exe_3"]
+    assert site.engine.asked == []
+    assert await site.of("other").run()
+    assert await site.open() == ["exe_2", "exe_3"]
+
+
+async def test_the_journal_goes_first_in_order_and_once(site: Site):
+    intents = [await site.intent() for _ in range(3)]
+    results = [intent.concluded(RecordKind.RESULT, "FAILED", "2030-01-01T00:00:00.000000Z") for intent in intents]
+    for result in (results[1], results[0], results[1]):
+        site.journal.keep(result.to_bytes())
+    site.journal.note("exe_1", "exec_id", "1")
+    assert await site.reconciler.run()
+    assert site.journal.empty()
+    assert site.journal.notes("exe_1") == {}
+    assert [asked for asked, _, _ in site.engine.asked] == ["exe_3"]
+    positions = [await site.store.append(result) for result in (results[1], results[0])]
+    assert positions == [3, 4]
+
+
+async def test_an_outcome_that_is_journaled_in_the_meantime_wins(site: Site):
+    intent = await site.intent()
+    result = intent.concluded(RecordKind.RESULT, "FAILED", "2030-01-01T00:00:00.000000Z", exit_code=9)
+    kept = site.journal.kept
+
+    def kept_too_early() -> Iterator[tuple[int, bytes]]:
+        before = list(kept())
+        site.journal.keep(result.to_bytes())
+        site.journal.kept = kept  # type: ignore[method-assign]
+        yield from before
+
+    site.journal.kept = kept_too_early  # type: ignore[method-assign]
+    assert not await site.reconciler.run()
+    assert site.engine.asked == []
+    assert await site.reconciler.run()
+    assert site.engine.asked == []
+    assert await site.open() == []
+
+
+async def test_without_an_engine_it_waits(site: Site):
+    await site.intent()
+    site.engine.down = True
+    with pytest.raises(Unavailable):
+        await site.reconciler.run()
+    assert await site.open() == ["exe_1"]
+
+
+async def test_a_command_that_is_not_understood_any_more_has_an_unknown_outcome(site: Site):
+    await site.intent()
+    await site.intent(told="docker teleport web")
+    assert await site.reconciler.run()
+    assert [asked for asked, _, _ in site.engine.asked] == ["exe_1"]
+    assert await site.open() == []
+
+
+async def test_an_engine_that_refuses_to_say_makes_it_unknown(site: Site, monkeypatch: pytest.MonkeyPatch):
+    await site.intent()
+
+    async def refuse(*_: object) -> events.Testimony:
+        raise WingmanError(Code.ENGINE_REFUSED, "no")
+
+    monkeypatch.setattr(site.engine, "testify", refuse)
+    assert await site.reconciler.run()
+    assert await site.open() == []
+
+
+async def test_a_damaged_journal_is_not_taken_for_an_answer(site: Site, tmp_path: Path):
+    await site.intent()
+    (tmp_path / "journal" / "exe_1.notes").write_text("{")
+    with pytest.raises(LogCorrupt, match="damaged"):
+        await site.reconciler.run()
+    assert await site.open() == ["exe_1"]
+
+
+def test_a_target_comes_back_from_its_identity():
+    target = Target(Reference("container", "web", "peer"), "a" * 64, image_digest="sha256:1", name="web")
+    (text,) = identities([target])
+    assert target_of(text).identity() == target.identity()
