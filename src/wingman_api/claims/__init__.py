@@ -1,0 +1,1 @@
+"""Claims of workers: turned into assertions, looked at by probes, judged, and kept."""
