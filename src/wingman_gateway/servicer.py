@@ -5,6 +5,7 @@ reason, and an error that nobody expected is told as a bare internal error with 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
@@ -135,8 +136,9 @@ class Admission(grpc.aio.ServerInterceptor):
             try:
                 result = behaviour(request, context)
                 if hasattr(result, "__aiter__"):
-                    async for message in result:
-                        await context.write(message)
+                    async with aclosing(result):  # a caller that is gone is noticed now, not when memory is tidied
+                        async for message in result:
+                            await context.write(message)
                 elif (message := await result) is not None:
                     await context.write(message)
             finally:

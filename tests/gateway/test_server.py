@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import FakeEngine, Minter, Outage, execute
-from tests.gateway.process import environ_of, gateway_process
+from tests.gateway.conftest import FakeEngine, Minter, Outage, eventually, execute
+from tests.gateway.process import GatewayProcess, environ_of, gateway_process
 from wingman_cli.pki import Authority
 from wingman_gateway.server import new_execution_id
 from wingman_gateway.settings import Settings
@@ -45,9 +45,19 @@ async def test_it_starts_without_engine_and_database_and_says_that_it_is_not_fit
     async with outage():
         environ = environ_of(settings, WINGMAN_DOCKER_HOST=f"unix://{tmp_path}/none.sock")
         async with gateway_process(environ) as running, running.channel(pki) as channel:
+            await eventually(lambda: _look(running))
+            look = await _look(running)
+            assert look is not None
+            assert (look["engine"], look["database"]) == (False, False)
+            assert "ENGINE_UNAVAILABLE" in str(look["reasons"])
+            assert "DATABASE_UNAVAILABLE" in str(look["reasons"])
             answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
             assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
             assert await running.end(signal.SIGTERM) == 0
+
+
+async def _look(running: GatewayProcess) -> dict[str, object] | None:
+    return next((line for line in running.lines if line["event"] == "health"), None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
