@@ -42,6 +42,8 @@ from wingman_api.system import routes as system
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
+from wingman_api.tokens import routes as tokens
+from wingman_api.tokens.tokens import Tokens
 from wingman_core.errors import Code, SettingInvalid, WingmanError
 
 NAME: Final = "wingman"
@@ -117,7 +119,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
     app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, policy)]
+    routers = [feature.router for feature in (system, approvals, executions, tokens, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -156,11 +158,13 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
         anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
     )
     app.state.requests = requests
+    mint = Mint(signer, environment=environment, now=now, new_id=new_id)
+    app.state.tokens = Tokens(requests, ExecutionStore(database), mint=mint, now=now)
     app.state.executions = Executions(
         ExecutionStore(database),
         requests,
         gateway,
-        mint=Mint(signer, environment=environment, now=now, new_id=new_id),
+        mint=mint,
         relay=relay,
         signals=signals,
         now=now,

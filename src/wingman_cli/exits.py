@@ -74,6 +74,7 @@ _REFUSED: Final = (
     Code.APPROVAL_SELF,
     Code.APPROVAL_TWICE,
     Code.APPROVAL_SIGN_OFF,
+    Code.OPERATION_MISMATCH,
     Code.KEY_MISSING,
     Code.KEY_INVALID,
     Code.ROLE_MISSING,
