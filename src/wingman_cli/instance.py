@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -32,6 +32,8 @@ class Running:
 
     pid: int
     api: str
+    gateway: str
+    """``host:port`` of its gRPC, for tools with a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +164,13 @@ class Instance:
 
     def announce(self, running: Running) -> None:
         """Say to other commands where the API is; call it while the directory is held."""
-        self.lock.write_text(json.dumps({"pid": running.pid, "api": running.api}))
+        self.lock.write_text(json.dumps(asdict(running)))
 
     def running(self) -> Running | None:
         """Return what the last ``up`` announced, ``None`` if it stopped in an orderly way."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             said = json.loads(self.lock.read_text())
-            return Running(int(said["pid"]), str(said["api"]))
+            return Running(int(said["pid"]), str(said["api"]), str(said["gateway"]))
         return None
 
     def _busy(self) -> SettingInvalid:

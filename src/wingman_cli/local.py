@@ -111,7 +111,7 @@ class Local:
         await self.supervisor.start(self._gateway_service(self.gateway))
         await self.supervisor.start(self._api_service(f"{HOST}:{port}", self.gateway))
         await self._until_ready()
-        instance.announce(Running(os.getpid(), self.api))
+        instance.announce(Running(os.getpid(), self.api, self.gateway))
         self.is_up = True
 
     async def _make_keys(self) -> None:

@@ -79,13 +79,13 @@ async def run(
 ) -> None:
     """Hold the instance until ``stopping``."""
     async with local:
-        for line in welcome(local.api, plan.instance.directory, found, first_start=local.first_start):
+        for line in welcome(local.api, local.gateway, plan.instance.directory, found, first_start=local.first_start):
             tell(line)
         await stopping.wait()
         tell("Stopping ...")
 
 
-def welcome(api: str, directory: Path, found: "Found", *, first_start: bool) -> list[str]:
+def welcome(api: str, gateway: str, directory: Path, found: "Found", *, first_start: bool) -> list[str]:
     """Return the few lines that tell where everything is and what to try."""
     wingman = program()
     engine = f"Docker {found.version} at {found.address}"
@@ -98,12 +98,13 @@ def welcome(api: str, directory: Path, found: "Found", *, first_start: bool) -> 
         "Wingman is up.",
         f"  API      {api}   (GET / lists the endpoints, /openapi.json describes them)",
         f"  engine   {engine}",
+        f"  gateway  {gateway}   (gRPC over mutual TLS, for tools: examples/deploy_tool.py)",
         f"  data     {directory}{made}",
         f'  try      {wingman} request "docker ps"',
         f"           {wingman} pending | approve <id> | run <id> | audit verify",
     ]
     if directory != DEFAULT_DIRECTORY:
-        lines.insert(4, f"           in another shell: export WINGMAN_DATA_DIR={directory.absolute()}")
+        lines.insert(5, f"           in another shell: export WINGMAN_DATA_DIR={directory.absolute()}")
     return lines
 
 

@@ -65,8 +65,8 @@ def test_one_holds_it_at_a_time_and_the_other_hears_who(tmp_path: Path):
     with first.held():
         with pytest.raises(SettingInvalid, match=r"another wingman up runs on"), second.held():
             pytest.fail("two at once")
-        first.announce(Running(42, "http://127.0.0.1:1"))
-        assert second.running() == Running(42, "http://127.0.0.1:1")
+        first.announce(Running(42, "http://127.0.0.1:1", "127.0.0.1:2"))
+        assert second.running() == Running(42, "http://127.0.0.1:1", "127.0.0.1:2")
         with pytest.raises(SettingInvalid, match=r"process 42, API at http://127.0.0.1:1"), second.held():
             pytest.fail("two at once")
     assert second.running() is None

@@ -79,7 +79,7 @@ def test_whose_name_a_request_carries(tmp_path: Path):
 def test_a_running_instance_says_where_its_api_is(data_dir: Path):
     instance = Instance(data_dir)
     with instance.held():
-        instance.announce(Running(1, "http://127.0.0.1:9"))
+        instance.announce(Running(1, "http://127.0.0.1:9", "127.0.0.1:8"))
         with pytest.raises(SettingInvalid, match="another wingman up runs"), instance.held():
             pass
         with Session({}, data_dir=data_dir).client() as client:
