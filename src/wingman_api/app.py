@@ -23,6 +23,9 @@ from wingman_api import openapi, problems
 from wingman_api.approvals import routes as approvals
 from wingman_api.approvals.requests import Lifetimes, Requests
 from wingman_api.approvals.store import RequestStore
+from wingman_api.audit import routes as audit
+from wingman_api.audit.receipts import Receipts
+from wingman_api.audit.store import AuditLog
 from wingman_api.edge import Edge
 from wingman_api.executions import routes as executions
 from wingman_api.executions.executions import Executions
@@ -119,7 +122,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
     app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, tokens, policy)]
+    routers = [feature.router for feature in (system, approvals, executions, tokens, audit, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -170,6 +173,8 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
         now=now,
         closing=app.state.closing,
     )
+    app.state.audit_log = AuditLog(database)
+    app.state.receipts = Receipts(app.state.audit_log, requests)
     app.state.health = Health(database, gateway)
 
 

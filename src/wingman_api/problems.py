@@ -90,6 +90,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.CANONICAL_INVALID: 500,
     Code.LOG_CORRUPT: 500,
     Code.CHECKPOINT_INVALID: 500,
+    Code.RECEIPT_INVALID: 500,
     Code.SETTING_INVALID: 500,
     Code.INTERNAL: 500,
 }

@@ -23,6 +23,9 @@ OPERATIONS = {
     "followExecutionOutput",
     "explainPolicy",
     "mintToken",
+    "listAuditRecords",
+    "getCheckpoint",
+    "getReceipt",
 }
 
 
