@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -47,12 +48,14 @@ from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
 from wingman_api.tokens import routes as tokens
 from wingman_api.tokens.tokens import Tokens
+from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
 from wingman_core.errors import Code, SettingInvalid, WingmanError
 
 NAME: Final = "wingman"
-EXIT_SETTING: Final = 2
 KEEP_ALIVE: Final = 15
 BACKLOG: Final = 2048
+WORKER_GRACE: Final = 5.0
+"""Seconds beyond the drain before a worker that does not end is killed."""
 PATIENCE: Final = 120.0
 """Seconds for the gateway to accept: other executions on the same target go first."""
 LONGEST_HEADER: Final = 32 * 1024
@@ -219,14 +222,24 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what runs."""
+async def serve(settings: Settings, log: FilteringBoundLogger, handed: socket.socket | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, then finish what runs; with several workers, have them do so.
+
+    ``handed`` is the socket of a parent that keeps workers, of which this is one. Returns the exit code.
+    """
     app = create_app(settings, log, utc_now)
-    with listen(settings.api_listen) as listener:
+    with handed or listen(settings.api_listen) as listener:
         host, port = listener.getsockname()[:2]
         log.info("serving", host=host, port=port, environment=settings.environment)
-        await Server(server_config(app, settings), app.state.closing).serve([listener])
+        if handed is None and settings.api_workers > 1:
+            grace = settings.drain + WORKER_GRACE
+            return await Workers(listener, settings.api_workers, grace=grace, log=log).run()
+        server = Server(server_config(app, settings), app.state.closing)
+        if handed is not None:
+            end_with_parent(lambda: server.handle_exit(signal.SIGTERM, None))
+        await server.serve([listener])
     log.info("stopped")
+    return 0
 
 
 def listen(address: str) -> socket.socket:
@@ -262,8 +275,7 @@ def json_log() -> FilteringBoundLogger:
 def main() -> int:
     """Run the API; return the exit code, with one line on standard error where it cannot start."""
     try:
-        asyncio.run(serve(load(os.environ), json_log()))
+        return asyncio.run(serve(load(os.environ), json_log(), inherited(os.environ)))
     except WingmanError as error:
         sys.stderr.write(f"wingman-api: {error}\n")
         return EXIT_SETTING
-    return 0

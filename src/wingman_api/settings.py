@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     environment: Literal["test", "prd"]
     api_listen: Address
     """``host:port``; port 0 takes a free one."""
+    api_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that serve it."""
     database_url: str
     db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD")]
     gateway_address: Address

@@ -52,6 +52,8 @@ class Plan:
     docker_host: str
     has_engine: bool
     """Whether to wait until the engine is seen."""
+    workers: int = 1
+    """Processes of the API."""
 
 
 class Local:
@@ -148,6 +150,7 @@ class Local:
             "api",
             "wingman_api",
             WINGMAN_API_LISTEN=listen,
+            WINGMAN_API_WORKERS=str(self._plan.workers),
             WINGMAN_GATEWAY_ADDRESS=gateway,
             WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
             WINGMAN_TOKEN_KID=instance.token_kid(),

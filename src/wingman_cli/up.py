@@ -29,6 +29,7 @@ def up(
         int, typer.Option(help="The API's port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
     ] = DEFAULT_PORT,
     engine: Engine = Choice.ASK,
+    workers: Annotated[int, typer.Option(help="Processes of the API.", min=1, max=64)] = 1,
 ) -> None:
     """Start Wingman here: embedded Postgres, gateway, API. The first start makes keys, certificates and database."""
     from wingman_cli.engine import EngineSource
@@ -39,7 +40,7 @@ def up(
     source = EngineSource(os.environ)
     found = source.find(engine, ask=confirm, tell=screen.say)
     try:
-        plan = Plan(Instance(session.data_dir), port, found.address, has_engine=bool(found.version))
+        plan = Plan(Instance(session.data_dir), port, found.address, has_engine=bool(found.version), workers=workers)
         asyncio.run(serve(plan, screen.say, found))
     finally:
         source.stop(found)
