@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from structlog.typing import FilteringBoundLogger
 
 from wingman_api import openapi, problems
@@ -40,12 +41,14 @@ from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.ids import new_id
+from wingman_api.metrics import Metrics
 from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
+from wingman_api.telemetry import OFF, traced
 from wingman_api.tokens import routes as tokens
 from wingman_api.tokens.tokens import Tokens
 from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
@@ -79,7 +82,9 @@ class Files:
         return cls(key, chain, authority, signer)
 
 
-def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime]) -> FastAPI:
+def create_app(
+    settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime], telemetry: TelemetryConfig = OFF
+) -> FastAPI:
     """Return the application; it connects to database and gateway in its lifespan. ``now`` returns aware times.
 
     Raises ``SettingInvalid`` where a key or certificate cannot be used. ``app.state.closing`` is an event that
@@ -121,8 +126,10 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        telemetry=telemetry,
     )
-    app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
+    app.state.metrics = Metrics()
+    app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
     routers = [feature.router for feature in (system, approvals, executions, tokens, audit, policy)]
@@ -227,8 +234,9 @@ async def serve(settings: Settings, log: FilteringBoundLogger, handed: socket.so
 
     ``handed`` is the socket of a parent that keeps workers, of which this is one. Returns the exit code.
     """
-    app = create_app(settings, log, utc_now)
-    with handed or listen(settings.api_listen) as listener:
+    telemetry = traced(settings.otlp_endpoint, version(NAME), settings.environment)
+    with telemetry as config, handed or listen(settings.api_listen) as listener:
+        app = create_app(settings, log, utc_now, config)
         host, port = listener.getsockname()[:2]
         log.info("serving", host=host, port=port, environment=settings.environment)
         if handed is None and settings.api_workers > 1:
@@ -262,6 +270,7 @@ def json_log() -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stdout),
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

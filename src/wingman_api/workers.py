@@ -12,9 +12,12 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
+
+from wingman_api.metrics import MULTIPROCESS
 
 LISTENER: Final = "WINGMAN_API_LISTENER"
 """Tells a worker the descriptor it serves on."""
@@ -36,13 +39,16 @@ class Workers:
         self._log = log
         self._stopping = asyncio.Event()
         self._refused = False
+        self._metrics = ""
+        """Where the workers' counters lie, so that one scrape of any of them adds up all."""
 
     async def run(self) -> int:
         """Keep them running until SIGTERM or SIGINT; return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        await asyncio.gather(*(self._keep(number) for number in range(self._count)))
+        with TemporaryDirectory(prefix="wingman-metrics-") as self._metrics:
+            await asyncio.gather(*(self._keep(number) for number in range(self._count)))
         return EXIT_SETTING if self._refused else 0
 
     async def _keep(self, number: int) -> None:
@@ -69,7 +75,7 @@ class Workers:
             sys.executable,
             "-m",
             "wingman_api",
-            env={**os.environ, LISTENER: str(descriptor)},
+            env={**os.environ, LISTENER: str(descriptor), MULTIPROCESS: self._metrics},
             stdin=asyncio.subprocess.PIPE,
             pass_fds=(descriptor,),
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops all of them

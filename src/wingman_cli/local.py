@@ -64,6 +64,7 @@ class Local:
         self._plan = plan
         self._tell = tell
         self._inherited = {name: value for name, value in environ.items() if not name.startswith(PRIVATE)}
+        self._otlp = environ.get("WINGMAN_OTLP_ENDPOINT", "")
         self._stack = AsyncExitStack()
         self._postgres = EmbeddedPostgres(plan.instance.postgres, passwords={})
         self.supervisor: Final = Supervisor(plan.instance.directory, tell=tell, grace=GRACE)
@@ -151,6 +152,7 @@ class Local:
             "wingman_api",
             WINGMAN_API_LISTEN=listen,
             WINGMAN_API_WORKERS=str(self._plan.workers),
+            WINGMAN_OTLP_ENDPOINT=self._otlp,
             WINGMAN_GATEWAY_ADDRESS=gateway,
             WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
             WINGMAN_TOKEN_KID=instance.token_kid(),

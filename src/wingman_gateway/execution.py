@@ -209,6 +209,13 @@ class Executor:
             execution.enter(Stage.RECORDING)
             position = await self._record(intent, ending, capture, duration_ms)
             execution.settled = position != NOT_IN_LOG
+        self._log.info(
+            "executed",
+            execution=execution.id,
+            verb=judged.operation.verb,
+            outcome=ending.outcome,
+            milliseconds=duration_ms,
+        )
         execution.enter(Stage.OVER)
         execution.tell(
             Finished(

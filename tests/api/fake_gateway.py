@@ -91,6 +91,8 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         self.radius = pb.BlastRadius(summary="web restarts", reversible=True, stops=["web"])
         self.claims: list[capability.Claims] = []
         self.previewed: list[pb.PreviewRequest] = []
+        self.metadata: list[dict[str, str]] = []
+        """What came with each call."""
         self.port = 0
 
     @property
@@ -99,6 +101,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
 
     async def Preview(self, request: pb.PreviewRequest, context: Any) -> pb.PreviewResponse:
         self.previewed.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
         await self._refuse(request.command, context)
         op = parse(request.command)
         text = render(op)
@@ -129,6 +132,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         return response
 
     async def Execute(self, request: pb.ExecuteRequest, context: Any) -> AsyncIterator[pb.ExecuteResponse]:
+        self.metadata.append(dict(context.invocation_metadata()))
         await self._refuse(request.command, context)
         if self.events is not None:
             for event in self.events:

@@ -22,6 +22,7 @@ OPERATIONS = {
     "getExecution",
     "followExecutionOutput",
     "explainPolicy",
+    "getMetrics",
     "mintToken",
     "listAuditRecords",
     "getCheckpoint",

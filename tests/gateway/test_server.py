@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import FakeEngine, Minter, Outage, eventually, execute
+from tests.gateway.conftest import FakeEngine, Minter, Outage, eventually, execute, refusal
 from tests.gateway.process import GatewayProcess, environ_of, gateway_process
 from wingman_cli.pki import Authority
 from wingman_gateway.server import new_execution_id
 from wingman_gateway.settings import Settings
+from wingman_rpc.v1.gateway_pb2 import ExecuteRequest
+from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
 
 
 async def _handshake(pki: Authority, port: int, version: ssl.TLSVersion) -> str | None:
@@ -120,8 +122,22 @@ async def test_an_approved_command_runs_on_a_real_engine(
         await running.serving(pki)
         async with running.channel(pki) as channel:
             said = await execute(channel, minter.mint("docker ps", FakeEngine(), by=()), "docker ps")
-    assert said.stdout.startswith(b"CONTAINER ID")
-    assert said.finished.exit_code == 0
+            assert said.stdout.startswith(b"CONTAINER ID")
+            assert said.finished.exit_code == 0
+            for correlation, told in (("abc-1", "abc-1"), ("two words", "")):
+                call = ExecutionGatewayStub(channel).Execute(
+                    ExecuteRequest(capability_token="x", command="docker ps"),
+                    metadata=(("x-correlation-id", correlation),),
+                    timeout=30,
+                )
+                assert (await refusal(anext(aiter(call)))).reason == "TOKEN_MALFORMED"
+                await eventually(lambda told=told: _refused(running, told))
+    executed = next(line for line in running.lines if line["event"] == "executed")
+    assert (executed["execution"], executed["outcome"]) == (said.accepted.execution_id, "SUCCEEDED")
+
+
+async def _refused(running: GatewayProcess, correlation: str) -> bool:
+    return any(line["event"] == "refused" and line["correlation_id"] == correlation for line in running.lines)
 
 
 def test_execution_ids_are_distinct_sorted_by_time_and_of_their_form():
