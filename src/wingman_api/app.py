@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 
@@ -253,7 +254,8 @@ def json_log() -> FilteringBoundLogger:
 def main() -> int:
     """Run the API; return the exit code, with one line on standard error where it cannot start."""
     try:
-        asyncio.run(serve(load(os.environ), json_log()))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(load(os.environ), json_log()))
     except WingmanError as error:
         sys.stderr.write(f"wingman-api: {error}\n")
         return EXIT_SETTING
