@@ -38,12 +38,16 @@ from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.ids import new_id
 from wingman_api.policy import routes as policy
+from wingman_api.risk.consensus import Consensus
+from wingman_api.risk.sources import consulted
+from wingman_api.risk.store import ConductStore
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
 from wingman_core.errors import Code, SettingInvalid, WingmanError
+from wingman_core.risk import FLOORS, Level
 
 NAME: Final = "wingman"
 EXIT_SETTING: Final = 2
@@ -96,7 +100,15 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
             signals = Signals(database, CHANNEL)
             relay = Relay(ExecutionStore(database), now=now, log=log, patience=PATIENCE)
             _wire(
-                app, settings, files.signer, database=database, gateway=gateway, relay=relay, signals=signals, now=now
+                app,
+                settings,
+                files.signer,
+                database=database,
+                gateway=gateway,
+                relay=relay,
+                signals=signals,
+                log=log,
+                now=now,
             )
             listening = asyncio.create_task(signals.run())
             try:
@@ -137,14 +149,18 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
     gateway: Gateway,
     relay: Relay,
     signals: Signals,
+    log: FilteringBoundLogger,
     now: Callable[[], datetime],
 ) -> None:
     """Put the use cases where the routes find them."""
     environment = settings.environment
     hasher = key_hasher()
+    sources = consulted(clock=time.monotonic, conduct=ConductStore(database).conduct)
     requests = Requests(
         RequestStore(database),
         gateway,
+        consensus=Consensus(environment, sources if settings.consensus_enabled else (), log=log),
+        floors={**FLOORS, Level.HIGH: settings.high_risk_people},
         environment=environment,
         lifetimes=Lifetimes(high=timedelta(seconds=settings.expiry_high), other=timedelta(seconds=settings.expiry)),
         now=now,

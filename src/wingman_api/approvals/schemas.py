@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from wingman_api.approvals.record import Command, HistoryEntry, Record
 from wingman_api.previews import Digest, PreviewView, View
 from wingman_core.approval import Decision, Status
-from wingman_core.risk import Level, Risk, Vote
+from wingman_core.risk import Absence, Level, Risk, Vote
 
 MAX_COMMANDS: Final = 16
 MAX_INSTRUCTION: Final = 64 * 1024
@@ -102,12 +102,25 @@ class VoteView(View):
         return cls(source=vote.source, level=_level(vote.level), reason=vote.reason)
 
 
+class AbsenceView(View):
+    """A source that should have voted, and did not."""
+
+    source: str
+    reason: str
+
+    @classmethod
+    def of(cls, absence: Absence) -> "AbsenceView":
+        """Return the view of an absence."""
+        return cls(source=absence.source, reason=absence.reason)
+
+
 class RiskView(View):
-    """The highest vote counts; who saw it otherwise is named."""
+    """The highest vote counts; who saw it otherwise, and who was absent, is named."""
 
     level: LevelName
     votes: tuple[VoteView, ...]
     dissent: tuple[VoteView, ...] = Field(description="The votes for a lower level.")
+    absent: tuple[AbsenceView, ...] = Field(description="Sources that failed or were late; they count for nothing.")
 
     @classmethod
     def of(cls, risk: Risk) -> "RiskView":
@@ -116,6 +129,7 @@ class RiskView(View):
             level=_level(risk.level),
             votes=tuple(VoteView.of(vote) for vote in risk.votes),
             dissent=tuple(VoteView.of(vote) for vote in risk.dissent),
+            absent=tuple(AbsenceView.of(absence) for absence in risk.absent),
         )
 
 
