@@ -183,11 +183,18 @@ async def serve_api(settings: Settings, clock: Clock, log: list[Any]) -> AsyncIt
         listener.close()
 
 
-@pytest.fixture
-async def twin(api: Api, environ: dict[str, str]) -> AsyncIterator[Api]:
+@asynccontextmanager
+async def twin_of(api: Api, environ: dict[str, str]) -> AsyncIterator[Api]:
     """A second instance of ``api``: the same database, gateway, clock and keys, nothing else in common."""
     async with serve_api(load(environ), api.clock, api.log) as (url, app):
         yield replace(api, url=url, app=app)
+
+
+@pytest.fixture
+async def twin(api: Api, environ: dict[str, str]) -> AsyncIterator[Api]:
+    """A second instance with the same settings."""
+    async with twin_of(api, environ) as second:
+        yield second
 
 
 @pytest.fixture

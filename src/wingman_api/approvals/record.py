@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from wingman_core.approval import Request, Status, decision_digest
+from wingman_core.approval import Decision, Request, Status, decision_digest
 from wingman_core.risk import Level, Risk
 
 
@@ -34,6 +34,12 @@ class Record:
     key_id: str | None
     created_at: datetime
     decided_at: datetime | None
+
+    @property
+    def last_word(self) -> Decision | None:
+        """The decision that approved or rejected the request; None where no person did."""
+        decided = self.request.status in (Status.APPROVED, Status.REJECTED)
+        return self.request.decisions[-1] if decided else None
 
     @property
     def decision_digest(self) -> str:

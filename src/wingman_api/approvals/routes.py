@@ -3,7 +3,6 @@
 from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AwareDatetime
 
 from wingman_api.approvals import cursor as cursors
 from wingman_api.approvals.record import Selection
@@ -16,6 +15,7 @@ from wingman_api.approvals.schemas import (
     Decided,
     HistoryView,
     LevelName,
+    Moment,
     Name,
     PageAnswer,
     PendingAnswer,
@@ -120,8 +120,8 @@ async def list_approvals(  # noqa: PLR0913 - query parameters
     status: Status | None = None,
     worker: Annotated[Name | None, Query()] = None,
     risk: Annotated[LevelName | None, Query()] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Asked at this time or later (RFC 3339).")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Asked before this time (RFC 3339).")] = None,
+    since: Annotated[Moment | None, Query(description="Asked at this time or later (RFC 3339).")] = None,
+    until: Annotated[Moment | None, Query(description="Asked before this time (RFC 3339).")] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> PageAnswer:
