@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from structlog.typing import FilteringBoundLogger
@@ -43,6 +44,9 @@ from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.ids import new_id
 from wingman_api.metrics import Metrics
 from wingman_api.policy import routes as policy
+from wingman_api.risk.consensus import Consensus
+from wingman_api.risk.sources import consulted
+from wingman_api.risk.store import ConductStore
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
 from wingman_api.system.health import Health
@@ -53,6 +57,7 @@ from wingman_api.tokens import routes as tokens
 from wingman_api.tokens.tokens import Tokens
 from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
 from wingman_core.errors import Code, SettingInvalid, WingmanError
+from wingman_core.risk import FLOORS, Level
 
 NAME: Final = "wingman"
 KEEP_ALIVE: Final = 15
@@ -108,7 +113,15 @@ def create_app(
             signals = Signals(database, CHANNEL)
             relay = Relay(ExecutionStore(database), now=now, log=log, patience=PATIENCE)
             _wire(
-                app, settings, files.signer, database=database, gateway=gateway, relay=relay, signals=signals, now=now
+                app,
+                settings,
+                files.signer,
+                database=database,
+                gateway=gateway,
+                relay=relay,
+                signals=signals,
+                log=log,
+                now=now,
             )
             listening = asyncio.create_task(signals.run())
             try:
@@ -151,14 +164,18 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
     gateway: Gateway,
     relay: Relay,
     signals: Signals,
+    log: FilteringBoundLogger,
     now: Callable[[], datetime],
 ) -> None:
     """Put the use cases where the routes find them."""
     environment = settings.environment
     hasher = key_hasher()
+    sources = consulted(clock=time.monotonic, conduct=ConductStore(database).conduct)
     requests = Requests(
         RequestStore(database),
         gateway,
+        consensus=Consensus(environment, sources if settings.consensus_enabled else (), log=log),
+        floors={**FLOORS, Level.HIGH: settings.high_risk_people},
         environment=environment,
         lifetimes=Lifetimes(high=timedelta(seconds=settings.expiry_high), other=timedelta(seconds=settings.expiry)),
         now=now,
@@ -284,7 +301,8 @@ def json_log() -> FilteringBoundLogger:
 def main() -> int:
     """Run the API; return the exit code, with one line on standard error where it cannot start."""
     try:
-        return asyncio.run(serve(load(os.environ), json_log(), inherited(os.environ)))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(load(os.environ), json_log(), inherited(os.environ)))
     except WingmanError as error:
         sys.stderr.write(f"wingman-api: {error}\n")
         return EXIT_SETTING

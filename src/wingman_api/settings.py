@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     """Seconds a request of HIGH risk waits for people."""
     expiry: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
     """Seconds any other request waits."""
+    consensus_enabled: bool = True
+    """Whether sources of risk besides effect, environment and wording are asked."""
+    high_risk_people: Annotated[int, Field(ge=1, le=9)] = 1
+    """People that a request of HIGH risk needs at least, where it needs any."""
     drain: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """Seconds that relayed output gets after SIGTERM; executions go on in the gateway."""
     otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes
@@ -185,6 +185,20 @@ async def serve_api(
         server.should_exit = True
         await serving
         listener.close()
+
+
+@asynccontextmanager
+async def twin_of(api: Api, environ: dict[str, str]) -> AsyncIterator[Api]:
+    """A second instance of ``api``: the same database, gateway, clock and keys, nothing else in common."""
+    async with serve_api(load(environ), api.clock, api.log) as (url, app):
+        yield replace(api, url=url, app=app)
+
+
+@pytest.fixture
+async def twin(api: Api, environ: dict[str, str]) -> AsyncIterator[Api]:
+    """A second instance with the same settings."""
+    async with twin_of(api, environ) as second:
+        yield second
 
 
 @pytest.fixture

@@ -22,8 +22,10 @@ async def test_a_wish_becomes_a_pending_request_with_preview_risk_and_people(api
     assert answer["previews"][0]["targets"][0]["reference"] == "web"
     assert answer["previews"][0]["blast_radius"]["summary"] == "web restarts"
     assert answer["risk"]["level"] == "MEDIUM"
-    assert {vote["source"] for vote in answer["risk"]["votes"]} == {"environment", "effect", "blast_radius", "wording"}
-    assert {vote["source"] for vote in answer["risk"]["dissent"]} == {"environment", "wording"}
+    judged = [vote["source"] for vote in answer["risk"]["votes"]]
+    assert judged == ["environment", "effect", "blast_radius", "wording", "history"]
+    assert [vote["source"] for vote in answer["risk"]["dissent"]] == ["environment", "wording", "history"]
+    assert answer["risk"]["absent"] == []
     assert lifetime(request) == timedelta(hours=1)
 
 

@@ -16,6 +16,8 @@ def test_a_full_environment_loads(environ: dict[str, str]):
     assert (settings.environment, settings.anonymous_role) == ("test", "worker")
     assert (settings.token_lifetime, settings.expiry_high, settings.expiry) == (60, 900, 3600)
     assert environ["DB_PASSWORD"] not in repr(settings)
+    assert (settings.consensus_enabled, settings.high_risk_people) == (True, 1)
+    assert not load({**environ, "WINGMAN_CONSENSUS_ENABLED": "0"}).consensus_enabled
     environ["WINGMAN_ANONYMOUS_ROLE"] = ""
     assert load(environ).anonymous_role is None
 
@@ -56,6 +58,9 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_TOKEN_LIFETIME", "301"),
         ("WINGMAN_TOKEN_LIFETIME", "x"),
         ("WINGMAN_EXPIRY", "1"),
+        ("WINGMAN_CONSENSUS_ENABLED", "maybe"),
+        ("WINGMAN_HIGH_RISK_PEOPLE", "0"),
+        ("WINGMAN_HIGH_RISK_PEOPLE", "10"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):

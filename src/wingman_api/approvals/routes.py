@@ -5,6 +5,7 @@ from typing import Annotated, Final, cast
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from wingman_api.approvals import cursor as cursors
+from wingman_api.approvals.record import Selection
 from wingman_api.approvals.requests import Requests, Wish
 from wingman_api.approvals.schemas import (
     MAX_PAGE,
@@ -13,6 +14,8 @@ from wingman_api.approvals.schemas import (
     AskedAnswer,
     Decided,
     HistoryView,
+    LevelName,
+    Moment,
     Name,
     PageAnswer,
     PendingAnswer,
@@ -25,6 +28,7 @@ from wingman_api.identity.dependencies import authenticated, permitted
 from wingman_api.problems import declared
 from wingman_core.approval import Status
 from wingman_core.errors import Code
+from wingman_core.risk import Level
 
 KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID, Code.ROLE_MISSING)
 BODY: Final = (Code.REQUEST_TOO_LARGE,)
@@ -65,7 +69,7 @@ NOTHING_SAID: Final = Decided()
 router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(authenticated)])
 
 
-def _requests(request: Request) -> Requests:
+async def _requests(request: Request) -> Requests:
     return cast("Requests", request.app.state.requests)
 
 
@@ -115,12 +119,17 @@ async def list_approvals(  # noqa: PLR0913 - query parameters
     *,
     status: Status | None = None,
     worker: Annotated[Name | None, Query()] = None,
+    risk: Annotated[LevelName | None, Query()] = None,
+    since: Annotated[Moment | None, Query(description="Asked at this time or later (RFC 3339).")] = None,
+    until: Annotated[Moment | None, Query(description="Asked before this time (RFC 3339).")] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> PageAnswer:
     """Return a page of requests, newest first."""
     before = None if cursor is None else cursors.decode(cursor)
-    found = await service.page(status=status, worker=worker, before=before, limit=limit + 1, caller=caller)
+    level = None if risk is None else Level[risk]
+    selection = Selection(status=status, worker=worker, level=level, since=since, until=until, before=before)
+    found = await service.page(selection, limit + 1, caller)
     shown = found[:limit]
     more = cursors.encode(shown[-1].created_at, shown[-1].request.id) if len(found) > limit else None
     return PageAnswer(approvals=tuple(RequestView.of(record) for record in shown), next_cursor=more)
