@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from wingman_core.command.frozen import Frozen
-from wingman_core.command.quantities import integer
+from wingman_core.command.quantities import signed_decimal
 from wingman_core.command.values import BadValue, address, address_v4, address_v6, container, host, mac_address, pair
 
 PREDEFINED_NETWORKS: Final = frozenset({"default", "bridge", "host", "none"})
@@ -274,5 +274,5 @@ _NETWORK_FIELDS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "mac-address": ("mac_address", mac_address),
     "link-local-ip": ("link_local_ips", address),
     "driver-opt": ("driver_options", _driver_option),
-    "gw-priority": ("gateway_priority", integer),
+    "gw-priority": ("gateway_priority", signed_decimal),
 }
