@@ -11,7 +11,18 @@ from typing import Final, Literal, assert_never
 from wingman_core.command.frozen import Frozen
 from wingman_core.command.images import image
 from wingman_core.command.quantities import show_size, size
-from wingman_core.command.values import BadValue, boolean, free, matching, new_name, one_of, path, variable
+from wingman_core.command.values import (
+    BadValue,
+    boolean,
+    free,
+    label,
+    matching,
+    new_name,
+    one_of,
+    pair,
+    path,
+    show_pair,
+)
 
 _PROPAGATIONS: Final = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _CONSISTENCIES: Final = ("consistent", "cached", "delegated", "default")
@@ -162,9 +173,9 @@ def show_mount(value: Mount) -> str:
         ("bind-recursive", value.bind_recursive),
         ("volume-nocopy", "true" if value.volume_nocopy else ""),
         ("volume-subpath", value.volume_subpath),
-        *(("volume-label", "=".join(pair)) for pair in value.volume_labels),
+        *(("volume-label", show_pair(each)) for each in value.volume_labels),
         ("volume-driver", value.volume_driver),
-        *(("volume-opt", "=".join(pair)) for pair in value.volume_options),
+        *(("volume-opt", show_pair(each)) for each in value.volume_options),
         ("image-subpath", value.image_subpath),
         ("tmpfs-size", show_size(value.tmpfs_size) if value.tmpfs_size else ""),
         ("tmpfs-mode", value.tmpfs_mode),
@@ -275,8 +286,8 @@ _MOUNT_READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "consistency": _lower(*_CONSISTENCIES),
     "bind-propagation": _lower(*_PROPAGATIONS),
     "bind-recursive": _bind_recursive,
-    "volume-label": variable,
-    "volume-opt": variable,
+    "volume-label": label,
+    "volume-opt": pair,
     "volume-subpath": _subpath,
     "volume-driver": matching(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", "local"),
     "image-subpath": _subpath,

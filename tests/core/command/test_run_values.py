@@ -125,6 +125,13 @@ CASES: list[tuple[Callable[[str], Any], Callable[[Any], str], str, Any, str]] = 
     (
         mounts.mount,
         mounts.show_mount,
+        "dst=/d,volume-label=a,volume-opt=o",
+        Mount(type="volume", target="/d", volume_labels=(("a", ""),), volume_options=(("o", ""),)),
+        "type=volume,target=/d,volume-label=a=,volume-opt=o=",
+    ),
+    (
+        mounts.mount,
+        mounts.show_mount,
         "type=bind,source=/a,destination=/d,ro=1,bind-recursive=readonly,bind-propagation=RPRIVATE,consistency=Cached",
         Mount(
             type="bind",
@@ -269,7 +276,13 @@ BAD: dict[Callable[[str], Any], list[str]] = {
         *("type=tmpfs,dst=/d,volume-nocopy", "type=bind,src=/a,dst=/d,tmpfs-size=1m", "dst=/d,bind-propagation=shared"),
         *("type=bind,src=/a,dst=/d,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=writable"),
         *("type=bind,src=/a,dst=/d,readonly,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=x"),
-        *("dst=/d,volume-subpath=../x", "dst=/d,volume-subpath=/x", "dst=/d,volume-subpath=", "dst=/d,volume-label=a"),
+        *("dst=/d,volume-subpath=../x", "dst=/d,volume-subpath=/x", "dst=/d,volume-subpath=", "dst=/d,volume-label"),
+        *(
+            "dst=/d,volume-label==a",
+            "dst=/d,volume-label=wingman.role=x",
+            "dst=/d,volume-opt= a=b",
+            "dst=/d,volume-opt=",
+        ),
         *("type=tmpfs,dst=/d,tmpfs-mode=9", "type=tmpfs,dst=/d,tmpfs-size=x", "dst=/d,volume-driver=a b", "dst=/d,"),
     ],
 }
