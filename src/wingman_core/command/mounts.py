@@ -132,13 +132,18 @@ def show_volumes_from(value: tuple[str, str]) -> str:
 
 
 def mount(text: str) -> Mount:
-    """Read ``--mount``; of a field given twice, the last counts, except for labels and options, which add up."""
+    """Read ``--mount``; of a field given twice, the last counts, except for labels and options, which add up.
+
+    How a bind recurses may be said once: Docker would gather both words into a state that neither of them names.
+    """
     if '"' in text:
         raise BadValue("quotes inside --mount are not served")
     fields: dict[str, object] = {"type": "volume"}
     maps: dict[str, dict[str, str]] = {"volume_labels": {}, "volume_options": {}}
     for part in text.split(","):
         field, value = _mount_field(part)
+        if field == "bind_recursive" and field in fields:
+            raise BadValue("bind-recursive and bind-nonrecursive are one field, given twice")
         if field in maps and isinstance(value, tuple):
             maps[field].update([value])
         else:

@@ -147,7 +147,7 @@ CASES: list[tuple[Callable[[str], Any], Callable[[Any], str], str, Any, str]] = 
     (
         mounts.mount,
         mounts.show_mount,
-        "type=bind,source=/a,target=/d,bind-nonrecursive=false,bind-recursive=enabled,ro=0",
+        "type=bind,source=/a,target=/d,bind-recursive=enabled,ro=0",
         Mount(type="bind", source="/a", target="/d"),
         "type=bind,source=/a,target=/d",
     ),
@@ -276,6 +276,11 @@ BAD: dict[Callable[[str], Any], list[str]] = {
         *("type=tmpfs,dst=/d,volume-nocopy", "type=bind,src=/a,dst=/d,tmpfs-size=1m", "dst=/d,bind-propagation=shared"),
         *("type=bind,src=/a,dst=/d,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=writable"),
         *("type=bind,src=/a,dst=/d,readonly,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=x"),
+        *(
+            f"type=bind,src=/a,dst=/d,ro,{first},{second}"
+            for first in ("bind-recursive=writable", "bind-nonrecursive", "bind-recursive=enabled")
+            for second in ("bind-nonrecursive=false", "bind-recursive=enabled")
+        ),
         *("dst=/d,volume-subpath=../x", "dst=/d,volume-subpath=/x", "dst=/d,volume-subpath=", "dst=/d,volume-label"),
         *(
             "dst=/d,volume-label==a",
