@@ -8,7 +8,7 @@ from typing import Final
 
 from wingman_core.command.frozen import Frozen
 from wingman_core.command.quantities import decimal, natural, show_size, signed_decimal, size
-from wingman_core.command.values import BadValue, boolean, path
+from wingman_core.command.values import BadValue, boolean, straight_path
 
 _DEVICE_RULE: Final = re.compile(r"[acb] (?:[0-9]{1,9}|\*):(?:[0-9]{1,9}|\*) [rwm]{1,3}")
 _ULIMITS_WORDS: Final = """
@@ -41,13 +41,13 @@ def device(text: str) -> Device:
     """Read ``--device``."""
     match text.split(":"):
         case [source]:
-            return Device(source=path(source), target=path(source))
+            return Device(source=straight_path(source), target=straight_path(source))
         case [source, permissions] if _are_permissions(permissions):
-            return Device(source=path(source), target=path(source), permissions=_sorted(permissions))
+            return Device(source=straight_path(source), target=straight_path(source), permissions=_sorted(permissions))
         case [source, target]:
-            return Device(source=path(source), target=path(target))
+            return Device(source=straight_path(source), target=straight_path(target))
         case [source, target, permissions] if _are_permissions(permissions):
-            return Device(source=path(source), target=path(target), permissions=_sorted(permissions))
+            return Device(source=straight_path(source), target=straight_path(target), permissions=_sorted(permissions))
         case _:
             raise BadValue("not a device, such as /dev/fuse or /dev/sda:/dev/xvda:r")
 
@@ -172,6 +172,6 @@ def _sorted(permissions: str) -> str:
 
 def _device_number(text: str) -> tuple[str, str]:
     name, colon, number = text.partition(":")
-    if not colon or not path(name).startswith(_DEVICES):
+    if not colon or not straight_path(name).startswith(_DEVICES):
         raise BadValue("not a device and a number, such as /dev/sda:10")
-    return path(name), number
+    return straight_path(name), number

@@ -159,6 +159,16 @@ def path(text: str) -> str:
     return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
+def straight_path(text: str) -> str:
+    """Read an absolute path that is followed as it stands: ``.`` and ``..`` are refused, slashes are single.
+
+    Behind a link, ``..`` leads elsewhere than the text says, so that cleaning the text would change the place.
+    """
+    if {".", ".."} & set(text.split("/")):
+        raise BadValue("a path with . or .. in it; write where it leads")
+    return path(text)
+
+
 def address(text: str) -> str:
     """Read an IPv4 or IPv6 address without a zone, in its shortest form."""
     try:

@@ -100,6 +100,7 @@ REFUSED = {
     "a relative bind": ("docker run -v ../../etc:/x busybox", Code.COMMAND_VALUE),
     "a quoted mount": ("docker run --mount 'type=tmpfs,\"dst=/x,type=bind,src=/\"' busybox", Code.COMMAND_VALUE),
     "a network path": ("docker run --network ns:/proc/1/ns/net busybox", Code.COMMAND_VALUE),
+    "a way up behind a link": ("docker exec -w /srv/link/../x web ls", Code.COMMAND_VALUE),
     "an overflowing uid": ("docker exec -u 4294967296 web id", Code.COMMAND_VALUE),
     "digits of another script": ("docker exec -u \u0660 web id", Code.COMMAND_VALUE),
     "a label of Wingman's": ("docker run -l wingman.execution=exe_x busybox", Code.COMMAND_VALUE),
