@@ -109,8 +109,10 @@ def tmpfs(text: str) -> Tmpfs:
 
 
 def tmpfs_map(values: tuple[Tmpfs, ...]) -> tuple[Tmpfs, ...]:
-    """Gather ``--tmpfs``: the last of a path counts, paths are sorted."""
-    return tuple(value for _, value in sorted({value.target: value for value in values}.items()))
+    """Gather ``--tmpfs``: paths are sorted, and one may stand once, in whatever spelling."""
+    if len({value.target for value in values}) < len(values):
+        raise BadValue("the same path twice")
+    return tuple(sorted(values, key=lambda value: value.target))
 
 
 def show_tmpfs(value: Tmpfs) -> str:

@@ -107,7 +107,8 @@ def port(text: str) -> Port:
     if match is None:
         raise BadValue("not a published port, such as 127.0.0.1:8080:80")
     first, last = _range(match["port"])
-    host_first, host_last = _range(match["host"]) if match["host"] and match["host"] != "0" else (0, 0)
+    free_port = not match["host"] or (match["host"] == "0" and first == last)
+    host_first, host_last = (0, 0) if free_port else _range(match["host"])
     if host_first and last != first and host_last - host_first != last - first:
         raise BadValue("ranges of different lengths")
     return Port(
@@ -145,6 +146,8 @@ def network(text: str) -> Network:
     """Read ``--network``; the long form ``name=...,alias=...`` is lower-cased, as Docker does."""
     if _LONG_NETWORK.search(text) is None:
         return Network(name=_network_name(text))
+    if not text.isascii() or '"' in text:
+        raise BadValue("quotes and other characters than ASCII are not served inside --network")
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {"aliases": [], "link_local_ips": []}
     options: dict[str, str] = {}
