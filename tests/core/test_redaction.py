@@ -3,11 +3,15 @@
 Examples of real formats are put together here, so that no scanner takes them for leaks.
 """
 
+import time
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wingman_core.redaction import MARKER, MAX_HELD, MAX_PEM, TAIL, Redactor, redact_environment, redact_text
+from wingman_core.secret_forms import secrets_in
 
 DASHES = "-" * 5
 BEGIN, END = f"{DASHES}BEGIN RSA PRIVATE KEY{DASHES}", f"{DASHES}END RSA PRIVATE KEY{DASHES}"
@@ -236,9 +240,44 @@ def test_after_a_private_key_of_one_endless_line_output_goes_on():
     assert redactor.feed(b"\n") == b"x" * (TAIL + 1) + b"\n"
 
 
+LINES: dict[str, Callable[[int], bytes]] = {
+    "values behind spaces": lambda size: b"x token=x " * (size // 10),
+    "values in quotes": lambda size: b'"token=x" ' * (size // 10),
+    "values behind an open quote": lambda size: b'"' + b"x token='' " * (size // 11),
+    "values in single quotes": lambda size: b"'token= " * (size // 8),
+    "escaped quotes": lambda size: b'\\"token=x ' * (size // 10),
+    "containers in JSON": lambda size: b'"token":[' * (size // 9),
+    "nulls in JSON": lambda size: b'"token":null,' * (size // 13),
+    "a long word, then values": lambda size: b"a" * (size // 2) + b" token=x" * (size // 16),
+    "many spaces, then values": lambda size: b" " * (size // 2) + b"x token=x" * (size // 18),
+    "flags in quotes": lambda size: b"--token 'x " * (size // 11),
+    "addresses": lambda size: b"a://b:c@d " * (size // 10),
+    "keys that begin": lambda size: (BEGIN[:5].encode() + b"BEGIN ") * (size // 11),
+}
+
+
+def seconds_for(line: bytes) -> float:
+    """The least CPU time of three searches of one line."""
+    times: list[float] = []
+    for _ in range(3):
+        began = time.process_time()
+        secrets_in(line)
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_work_grows_with_the_line_and_not_with_its_square(name: str):
+    """Sixteen times the line is about 16 times the work; it would be 256 times where every name looks back."""
+    small, large = (seconds_for(LINES[name](size)) for size in (4_000, 64_000))
+    assert large < 64 * small
+
+
 HOSTILE = {
     "one word": b"x" * 1_000_000,
     "names": b"token=" * 160_000,
+    "values behind spaces": b"x token=x " * 100_000,
+    "containers": b'"token":[' * 110_000,
     "names in quotes": b"password='" * 100_000,
     "names without an end": b"pass_" * 200_000,
     "quotes": b'"' * 1_000_000,
