@@ -100,9 +100,18 @@ REFUSED = {
     "a relative bind": ("docker run -v ../../etc:/x busybox", Code.COMMAND_VALUE),
     "a quoted mount": ("docker run --mount 'type=tmpfs,\"dst=/x,type=bind,src=/\"' busybox", Code.COMMAND_VALUE),
     "a network path": ("docker run --network ns:/proc/1/ns/net busybox", Code.COMMAND_VALUE),
+    "a way up behind a link": ("docker exec -w /srv/link/../x web ls", Code.COMMAND_VALUE),
     "an overflowing uid": ("docker exec -u 4294967296 web id", Code.COMMAND_VALUE),
     "digits of another script": ("docker exec -u \u0660 web id", Code.COMMAND_VALUE),
     "a label of Wingman's": ("docker run -l wingman.execution=exe_x busybox", Code.COMMAND_VALUE),
+    "a label of Wingman's on a volume": (
+        "docker run --mount src=data,dst=/d,volume-label=wingman.execution=exe_x busybox",
+        Code.COMMAND_VALUE,
+    ),
+    "a label of Wingman's on a volume, without a value": (
+        "docker run --mount src=data,dst=/d,volume-label=wingman.role busybox",
+        Code.COMMAND_VALUE,
+    ),
     "a label without ink before it": ("docker run -l ' wingman.role=x' busybox", Code.COMMAND_VALUE),
     "a template": ("docker inspect -f '{{.Config.Env}}' web", Code.COMMAND_VALUE),
     "the environment by ps": ("docker top web axe", Code.COMMAND_VALUE),
