@@ -1,7 +1,8 @@
 """All SQL on requests, their commands, votes, decisions and history.
 
 Guarantees: a decision and its history are one transaction; a status leaves PENDING by one conditional UPDATE,
-so that of two who race one loses; what expired is stored as expired before anybody reads it.
+so that of two who race one loses; what expired is stored as expired before anybody reads it; what happened is
+told in the transaction in which it happens.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,9 @@ from typing import Final
 
 import asyncpg
 
+from wingman_api.approvals import telling
 from wingman_api.approvals.record import Command, HistoryEntry, Record
+from wingman_api.events.outbox import emit, emit_all
 from wingman_api.system.store import Connection, Database
 from wingman_core.approval import Decision, Request, Status
 from wingman_core.errors import ApprovalRefused, Code
@@ -43,11 +46,14 @@ WITH late AS (
     ORDER BY expires_at LIMIT 500 FOR UPDATE SKIP LOCKED
 ), expired AS (
     UPDATE approval_request r SET status = 'EXPIRED', decided_at = r.expires_at
-    FROM late WHERE r.id = late.id RETURNING r.id, r.expires_at
+    FROM late WHERE r.id = late.id RETURNING r.id, r.worker, r.expires_at
+), history AS (
+    INSERT INTO approval_history (request_id, at, event, actor, status, note)
+    SELECT id, expires_at, 'expired', 'wingman', 'EXPIRED', '' FROM expired
 )
-INSERT INTO approval_history (request_id, at, event, actor, status, note)
-SELECT id, expires_at, 'expired', 'wingman', 'EXPIRED', '' FROM expired
+SELECT id, worker, expires_at FROM expired ORDER BY expires_at, id
 """
+LATE: Final = "SELECT EXISTS (SELECT FROM approval_request WHERE status = 'PENDING' AND expires_at <= $1)"
 LEAVE_PENDING: Final = """
 UPDATE approval_request SET status = $2, decided_at = $3 WHERE id = $1 AND status = 'PENDING' AND expires_at > $3
 RETURNING id
@@ -87,17 +93,23 @@ class RequestStore:
     async def add(self, record: Record, dedupe_digest: str) -> tuple[str, bool]:
         """Store a new request; return its id and False, or the identical pending one's and True."""
         async with self._database.transaction() as connection:
-            await connection.execute(SWEEP, record.created_at)
+            await self._sweep(connection, record.created_at)
             request_id = await _insert_request(connection, record, dedupe_digest)
             if request_id != record.request.id:
                 return request_id, True
             await _insert_rest(connection, record)
+            await emit(connection, telling.requested(record))
         return request_id, False
+
+    async def sweep(self, now: datetime) -> int:
+        """Store as expired what expired by ``now``, and tell it; return how many those were, at most 500."""
+        async with self._database.connection() as connection:
+            return await self._sweep(connection, now)
 
     async def get(self, request_id: str, now: datetime) -> Record:
         """Return one request as it stands at ``now``; raise ``ApprovalRefused`` (APPROVAL_UNKNOWN)."""
         async with self._database.connection() as connection:
-            await connection.execute(SWEEP, now)
+            await self._sweep(connection, now)
             return await _one(connection, request_id)
 
     async def history(self, request_id: str) -> tuple[HistoryEntry, ...]:
@@ -109,7 +121,7 @@ class RequestStore:
     async def pending(self, worker: str | None, limit: int, now: datetime) -> tuple[tuple[Record, ...], int]:
         """Return the oldest pending requests, of one worker or all, and how many there are."""
         async with self._database.connection() as connection:
-            await connection.execute(SWEEP, now)
+            await self._sweep(connection, now)
             rows = await connection.fetch(PENDING, worker, limit)
             return await _records(connection, rows), await connection.fetchval(COUNT_PENDING, worker)
 
@@ -125,7 +137,7 @@ class RequestStore:
         """Return the newest requests older than ``before``, at most ``limit``."""
         at, request_id = before or (None, None)
         async with self._database.connection() as connection:
-            await connection.execute(SWEEP, now)
+            await self._sweep(connection, now)
             rows = await connection.fetch(PAGE, status and status.value, worker, at, request_id, limit)
             return await _records(connection, rows)
 
@@ -142,8 +154,8 @@ class RequestStore:
     ) -> Record:
         """Apply a transition of the state machine and store it with its history; raise what the transition raises."""
         async with self._database.connection() as connection:
-            await connection.execute(SWEEP, now)
-            async with connection.transaction():
+            await self._sweep(connection, now)
+            async with self._database.transaction_on(connection):
                 await connection.fetchval(LOCK, request_id)
                 record = await _one(connection, request_id)
                 after = transition(record.request)
@@ -154,7 +166,17 @@ class RequestStore:
                 await connection.execute(
                     INSERT_HISTORY, request_id, now, event, actor, key_id, after.status.value, note
                 )
+                await emit(connection, telling.changed(record.request, after, actor, now))
                 return replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
+
+    async def _sweep(self, connection: Connection, now: datetime) -> int:
+        """Do what ``sweep`` does, on this connection; one cheap look where nothing is late."""
+        if not await connection.fetchval(LATE, now):
+            return 0
+        async with self._database.transaction_on(connection):
+            rows = await connection.fetch(SWEEP, now)
+            await emit_all(connection, [telling.expired(row["id"], row["worker"], row["expires_at"]) for row in rows])
+        return len(rows)
 
 
 async def _insert_request(connection: Connection, record: Record, dedupe_digest: str) -> str:

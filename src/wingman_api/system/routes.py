@@ -38,7 +38,7 @@ async def health(looking: Looking, response: Response) -> HealthAnswer:
         response.status_code = UNHEALTHY
     return HealthAnswer(
         status=report.overall,
-        components=Components(database=report.database, gateway=report.gateway, engine=report.engine),
+        components=Components.model_validate(report.components),
     )
 
 
