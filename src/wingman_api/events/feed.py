@@ -113,7 +113,8 @@ class Feed:
         self._looked = self._clock()
 
     async def bounds(self) -> Bounds:
-        """Return the oldest and the newest position that can be told from the database now."""
+        """Return the oldest and the newest position that can be told now, what was just committed included."""
+        await self._store.number()
         return await self._store.bounds()
 
     async def after(self, position: int, wanted: Wanted) -> Batch:

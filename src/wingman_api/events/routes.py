@@ -1,6 +1,7 @@
 """``/events``: follow what happens; ``/events/consumers``: a durable place in it, with notes."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -33,6 +34,14 @@ STREAM: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 router = APIRouter(prefix="/events", tags=["events"], dependencies=[Depends(authenticated)])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """After which position a stream begins, and what is the newest one by then."""
+
+    after: int
+    newest: int
 
 
 class EventStream(StreamingResponse):
@@ -74,7 +83,7 @@ async def _place(request: Request, streams: TheStreams, caller: Reader) -> Async
         yield place
 
 
-async def _start(
+async def _span(
     feed: TheFeed,
     service: Service,
     caller: Reader,
@@ -84,17 +93,17 @@ async def _start(
     consumer: Annotated[
         ConsumerName | None, Query(description="Without `Last-Event-ID`: continue after this consumer's cursor.")
     ] = None,
-) -> int:
-    """Return the position to continue after, once everything after it can be told."""
+) -> Span:
+    """Return what is to be told, once it is known that all of it can be."""
     if last_event_id is None and consumer is not None:
         caller.require(Permission.CONSUME)
         last_event_id = (await service.get(consumer, caller)).cursor
     bounds = await feed.bounds()
     if last_event_id is None:
-        return bounds.newest
+        return Span(bounds.newest, bounds.newest)
     if not bounds.reach(last_event_id):
         raise events_lost(last_event_id, bounds)
-    return last_event_id
+    return Span(last_event_id, bounds.newest)
 
 
 @router.get(
@@ -106,7 +115,7 @@ async def _start(
 async def follow_events(  # noqa: PLR0913 - query parameters
     streams: TheStreams,
     caller: Reader,
-    start: Annotated[int, Depends(_start)],
+    span: Annotated[Span, Depends(_span)],
     place: Annotated[Place, Depends(_place)],
     *,
     types: Annotated[list[EventType] | None, Query(max_length=20, description="Only these; repeat it.")] = None,
@@ -119,7 +128,7 @@ async def follow_events(  # noqa: PLR0913 - query parameters
     every 15 seconds. A worker's key sees its own events. Whoever does not keep up is cut off, and may resume.
     """
     wanted = Wanted(None if types is None else frozenset(types), caller.only_worker)
-    stream = streams.follow(place, start, wanted, to_the_end=not follow)
+    stream = streams.follow(place, span.after, wanted, until=None if follow else span.newest)
     return EventStream(stream, headers={"X-Accel-Buffering": "no"})  # no proxy should gather events
 
 

@@ -95,11 +95,15 @@ class Streams:
             except WingmanError as error:  # nobody can say now; the next look will
                 self._log.warning("streams.unchecked", error=str(error))
 
-    async def follow(self, place: Place, position: int, wanted: Wanted, *, to_the_end: bool) -> AsyncIterator[bytes]:
-        """Yield the stream after ``position``; ``to_the_end`` ends it there instead of waiting for more."""
+    async def follow(
+        self, place: Place, position: int, wanted: Wanted, *, until: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the stream after ``position``; it ends once it has told up to ``until``, if that is given."""
         epoch, said, due = self._feed.epoch, position, self._clock() + self._beat
         yield RETRY + mark(position)
         while not (self._feed.closed or place.revoked or self._feed.epoch != epoch):
+            if until is not None and position >= until:
+                return
             try:
                 batch = await self._feed.after(position, wanted)
             except WingmanError as error:  # lost, or no database: whoever comes again is told
@@ -112,11 +116,8 @@ class Streams:
             elif self._clock() >= due:
                 yield HEARTBEAT if said == position else mark(position)
                 said, due = position, self._clock() + self._beat
-            if moved:
-                continue
-            if to_the_end:
-                return
-            await self._feed.moved(position, max(0.0, due - self._clock()))
+            if not moved:
+                await self._feed.moved(position, max(0.0, due - self._clock()))
 
 
 def mark(position: int) -> bytes:
