@@ -237,7 +237,7 @@ async def test_what_nobody_numbered_yet_is_numbered_by_the_next_process(
         assert [(item.id, *names([item])) for item in await stream.some(2)] == [(42, "a"), (43, "b")]
 
 
-async def test_positions_go_on_when_everything_was_forgotten(api: Api, outbox: Database):
+async def test_positions_go_on_when_everything_was_forgotten(outbox: Database):
     store = EventStore(outbox)
     await tell(outbox, *"abcde")
     await store.number()
@@ -251,7 +251,7 @@ async def test_positions_go_on_when_everything_was_forgotten(api: Api, outbox: D
     assert await store.number() == 6
 
 
-async def test_what_is_young_keeps_what_came_after_it(api: Api, outbox: Database):
+async def test_what_is_young_keeps_what_came_after_it(outbox: Database):
     """Only a beginning is forgotten, whatever the clocks of those who told said."""
     ages = (40, 1, 50, 50)
     for age in ages:

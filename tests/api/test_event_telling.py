@@ -15,6 +15,7 @@ from wingman_api.approvals import telling
 from wingman_api.events.event import StreamItem
 from wingman_api.settings import load
 from wingman_core.approval import Status
+from wingman_core.risk import Level
 from wingman_rpc.v1 import gateway_pb2 as pb
 
 ITEM: TypeAdapter[Any] = TypeAdapter(StreamItem)
@@ -159,6 +160,11 @@ async def test_a_worker_follows_its_own_request_to_the_end(api: Api):
         assert [item.type.partition(".")[2] for item in seen] == ["requested", "decided", "started", "finished"]
         api.app.state.closing.set()
         assert [item.type for item in await other.rest()] == ["feed.mark"]
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_every_level_of_risk_has_its_name(level: Level):
+    assert telling._level(level) == level.name
 
 
 @pytest.mark.parametrize("status", [Status.EXPIRED, Status.CANCELLED, Status.AUTO_APPROVED])

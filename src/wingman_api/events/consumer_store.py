@@ -79,7 +79,7 @@ class ConsumerStore:
     async def get(self, name: str) -> Consumer | None:
         """Return a consumer."""
         async with self._database.connection() as connection:
-            return await _one(connection, name)
+            return next(iter(await _named(connection, name)), None)
 
     async def list(self) -> tuple[Consumer, ...]:
         """Return every consumer, by name."""
@@ -142,9 +142,9 @@ def consumer_unknown(name: str) -> WingmanError:
     )
 
 
-async def _one(connection: Connection, name: str) -> Consumer | None:
-    row = await connection.fetchrow(GET, name)
-    return None if row is None else Consumer(**row)
+async def _named(connection: Connection, name: str) -> tuple[Consumer, ...]:
+    """Return the consumer of that name, if there is one."""
+    return tuple(Consumer(**row) for row in await connection.fetch(GET, name))
 
 
 async def _noted(connection: Connection, name: str, notes: Mapping[str, str | None], now: datetime) -> Consumer:
@@ -160,9 +160,7 @@ async def _noted(connection: Connection, name: str, notes: Mapping[str, str | No
                 f"a consumer has at most {MAX_NOTES} notes",
                 hint="delete those of finished requests",
             )
-    consumer = await _one(connection, name)
-    if consumer is None:
-        raise consumer_unknown(name)
+    (consumer,) = await _named(connection, name)
     return consumer
 
 

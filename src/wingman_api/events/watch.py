@@ -50,6 +50,7 @@ KNOWN: Final = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT"})
 FORGOTTEN_AT_ONCE: Final = 2000
 WHOLE: Final = "SUCCEEDED"
 """The outcome of a BOUNDARY record that found nothing wrong; any other is a violation."""
+MAX_REASON: Final = 200
 NEVER_TOLD: Final[Mapping[str, Any]] = {"status": "healthy", "components": None}
 """What a new deployment is taken for, so that a good start is no news."""
 
@@ -189,7 +190,9 @@ def told(record: Record) -> Event | None:
         case "RESULT" | "RECONCILED":
             return ExecutionUnknown.model_validate(about)
         case "BOUNDARY" if record.outcome != WHOLE:
-            return BoundaryViolated(at=record.created_at, audit_position=record.position, reason=record.reason)
+            return BoundaryViolated(
+                at=record.created_at, audit_position=record.position, reason=record.reason[:MAX_REASON]
+            )
         case _:  # a refusal, a whole boundary, or a kind of a newer gateway
             return None
 
