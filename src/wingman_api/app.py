@@ -6,14 +6,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from secrets import token_bytes
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -26,10 +26,21 @@ from wingman_api import openapi, problems
 from wingman_api.approvals import routes as approvals
 from wingman_api.approvals.requests import Lifetimes, Requests
 from wingman_api.approvals.store import RequestStore
+from wingman_api.approvals.sweeper import Sweeper
 from wingman_api.audit import routes as audit
 from wingman_api.audit.receipts import Receipts
 from wingman_api.audit.store import AuditLog
+from wingman_api.connection import connection_class
 from wingman_api.edge import Edge
+from wingman_api.events import routes as events
+from wingman_api.events.consumer_store import ConsumerStore
+from wingman_api.events.consumers import Consumers
+from wingman_api.events.feed import BELL, Feed
+from wingman_api.events.store import CHANNEL as EVENTS
+from wingman_api.events.store import EventStore
+from wingman_api.events.streams import Streams
+from wingman_api.events.watch import Pace, Watch
+from wingman_api.events.watch_store import WatchStore
 from wingman_api.executions import routes as executions
 from wingman_api.executions.executions import Executions
 from wingman_api.executions.minting import Mint, Signer
@@ -123,13 +134,12 @@ def create_app(
                 log=log,
                 now=now,
             )
-            listening = asyncio.create_task(signals.run())
-            try:
-                yield
-            finally:
-                await relay.close(settings.drain)
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+            telling = _wire_events(app, settings, database=database, gateway=gateway, now=now, log=log)
+            async with background(signals.run(), *telling):
+                try:
+                    yield
+                finally:
+                    await relay.close(settings.drain)
 
     app = FastAPI(
         title="Wingman",
@@ -145,7 +155,7 @@ def create_app(
     app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, tokens, audit, policy)]
+    routers = [each.router for each in (system, approvals, executions, tokens, events, audit, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -202,7 +212,43 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
     )
     app.state.audit_log = AuditLog(database)
     app.state.receipts = Receipts(app.state.audit_log, requests)
-    app.state.health = Health(database, gateway)
+
+
+def _wire_events(  # noqa: PLR0913 - the adapters, by name
+    app: FastAPI,
+    settings: Settings,
+    *,
+    database: Database,
+    gateway: Gateway,
+    now: Callable[[], datetime],
+    log: FilteringBoundLogger,
+) -> Sequence[Coroutine[Any, Any, None]]:
+    """Put the feed of events where the routes find it; return what has to run beside them."""
+    happened = Signals(database, EVENTS)
+    database.after_commit(lambda: happened.ring(BELL))
+    store = EventStore(database)
+    feed = Feed(store, happened, clock=time.monotonic, log=log)
+    authenticate = app.state.authenticator.authenticate
+    streams = Streams(feed, per_key=settings.event_streams, authenticate=authenticate, clock=time.monotonic, log=log)
+    health = Health(database, gateway, feed.status)
+    pace = Pace(timedelta(seconds=settings.checkpoint_every), timedelta(days=settings.event_retention))
+    watch = Watch(WatchStore(database), store, look=health.look, pace=pace, holder=new_id(), now=now, log=log)
+    sweeper = Sweeper(RequestStore(database), now=now, log=log)
+    app.state.feed, app.state.streams, app.state.health = feed, streams, health
+    app.state.consumers = Consumers(ConsumerStore(database), now=now)
+    return happened.run(), feed.run(), feed.close_at(app.state.closing), streams.guard(), watch.run(), sweeper.run()
+
+
+@asynccontextmanager
+async def background(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have ``works``, which never end by themselves, run for as long as the context lasts."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def utc_now() -> datetime:
@@ -235,7 +281,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves ``app``: no access log of its own, no word of what it is, limits on everything."""
     return uvicorn.Config(
         app,
-        http="h11",  # it bounds headers that never end; the faster parser does not
+        http=connection_class(settings.stall),  # h11, which bounds headers that never end; the faster parser does not
         log_config=None,
         access_log=False,
         server_header=False,

@@ -19,6 +19,7 @@ TAGS: Final = (
     {"name": "approvals", "description": "Requests, previews, decisions."},
     {"name": "executions", "description": "Approved commands, their records and output."},
     {"name": "audit", "description": "The append-only log, and receipts that verify offline."},
+    {"name": "events", "description": "What happens, in order, and durable places in it."},
     {"name": "policy", "description": "What the policy would say."},
 )
 SCHEMA_PLACE: Final = "#/components/schemas/{model}"

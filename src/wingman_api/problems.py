@@ -60,7 +60,10 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.APPROVAL_UNKNOWN: 404,
     Code.EXECUTION_UNKNOWN: 404,
     Code.NOT_FOUND: 404,
+    Code.CONSUMER_UNKNOWN: 404,
     Code.METHOD_NOT_ALLOWED: 405,
+    Code.CONSUMER_CHANGED: 409,
+    Code.EVENTS_LOST: 410,
     Code.REQUEST_TOO_LARGE: 413,
     Code.LIMIT_EXCEEDED: 429,
     # The gateway refuses what the API itself presents: keys, certificates or clocks are set up wrongly.

@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
     """Where traces go over OTLP/HTTP, such as ``http://collector:4318``; empty: nowhere."""
 
+    event_retention: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days that events are kept, whether or not somebody has read them."""
+    event_streams: Annotated[int, Field(ge=1, le=1000)] = 32
+    """Streams of events that one key may have open, in each process."""
+    checkpoint_every: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
+    """Seconds between two events that carry the audit log's checkpoint, where it has grown; each day has one anyway."""
+    stall: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    """Seconds after which a client that takes nothing of what is sent to it is cut off."""
+
     @model_validator(mode="after")
     def _nobody_is_anonymous_in_prd(self) -> Self:
         if self.environment == "prd" and self.anonymous_role is not None:

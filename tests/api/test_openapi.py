@@ -27,6 +27,13 @@ OPERATIONS = {
     "listAuditRecords",
     "getCheckpoint",
     "getReceipt",
+    "followEvents",
+    "listEventConsumers",
+    "getEventConsumer",
+    "putEventConsumer",
+    "deleteEventConsumer",
+    "listEventConsumerNotes",
+    "getEventConsumerNote",
 }
 
 
@@ -76,8 +83,8 @@ def test_every_object_refuses_unknown_fields(document: dict[str, Any]):
 
 
 def test_output_is_declared_as_server_sent_events(document: dict[str, Any]):
-    content = operations(document)["followExecutionOutput"]["responses"]["200"]["content"]
-    assert "text/event-stream" in content
+    for name in ("followExecutionOutput", "followEvents"):
+        assert set(operations(document)[name]["responses"]["200"]["content"]) == {"text/event-stream"}
 
 
 def references(value: Any) -> list[str]:  # noqa: ANN401

@@ -15,6 +15,7 @@ def test_a_full_environment_loads(environ: dict[str, str]):
     settings = load(environ)
     assert (settings.environment, settings.anonymous_role) == ("test", "worker")
     assert (settings.token_lifetime, settings.expiry_high, settings.expiry) == (60, 900, 3600)
+    assert (settings.event_retention, settings.event_streams, settings.checkpoint_every) == (30, 32, 3600)
     assert environ["DB_PASSWORD"] not in repr(settings)
     assert (settings.consensus_enabled, settings.high_risk_people) == (True, 1)
     assert not load({**environ, "WINGMAN_CONSENSUS_ENABLED": "0"}).consensus_enabled
@@ -61,6 +62,10 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_CONSENSUS_ENABLED", "maybe"),
         ("WINGMAN_HIGH_RISK_PEOPLE", "0"),
         ("WINGMAN_HIGH_RISK_PEOPLE", "10"),
+        ("WINGMAN_EVENT_RETENTION", "0"),
+        ("WINGMAN_EVENT_STREAMS", "0"),
+        ("WINGMAN_CHECKPOINT_EVERY", "59"),
+        ("WINGMAN_STALL", "0"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):

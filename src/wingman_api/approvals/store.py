@@ -1,8 +1,9 @@
 """All SQL on requests, their commands, votes, decisions and history.
 
 Guarantees: a decision and its history are one transaction; a status leaves PENDING by one conditional UPDATE,
-so that of two who race one loses; what expired is stored as expired before anybody reads it. What belongs
-together is written by one statement and read by one, since a round trip costs more than what it asks for.
+so that of two who race one loses; what expired is stored as expired before anybody reads it; what happened is
+told in the transaction in which it happens. What belongs together is written by one statement and read by one,
+since a round trip costs more than what it asks for.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from typing import Final
 
 import asyncpg
 
+from wingman_api.approvals import telling
 from wingman_api.approvals.record import Command, HistoryEntry, Record, Selection
+from wingman_api.events.outbox import emit, emit_all
 from wingman_api.system.store import Connection, Database
 from wingman_core.approval import Decision, Request, Status, expire, status_at
 from wingman_core.errors import ApprovalRefused, Code
@@ -49,12 +52,14 @@ WITH late AS (
     ORDER BY expires_at LIMIT 500 FOR UPDATE SKIP LOCKED
 ), expired AS (
     UPDATE approval_request r SET status = 'EXPIRED', decided_at = r.expires_at
-    FROM late WHERE r.id = late.id RETURNING r.id, r.expires_at
+    FROM late WHERE r.id = late.id RETURNING r.id, r.worker, r.expires_at
+), history AS (
+    INSERT INTO approval_history (request_id, at, event, actor, status, note)
+    SELECT id, expires_at, 'expired', 'wingman', 'EXPIRED', '' FROM expired
 )
-INSERT INTO approval_history (request_id, at, event, actor, status, note)
-SELECT id, expires_at, 'expired', 'wingman', 'EXPIRED', '' FROM expired
+SELECT id, worker, expires_at FROM expired ORDER BY expires_at, id
 """
-SWEPT_IN_FULL: Final = "INSERT 0 500"
+LATE: Final = "SELECT EXISTS (SELECT FROM approval_request WHERE status = 'PENDING' AND expires_at <= $1)"
 LOCK: Final = "SELECT id FROM approval_request WHERE id = $1 FOR NO KEY UPDATE"
 """A statement of its own: the next one sees what this one waited for."""
 CHANGE: Final = """
@@ -131,9 +136,16 @@ class RequestStore:
         async with self._database.transaction() as connection:
             request_id, expires_at = await _insert(connection, record, dedupe_digest)
             if request_id != record.request.id and expires_at <= record.created_at:
-                await connection.execute(SWEEP, record.created_at, request_id)
+                await self._sweep(connection, record.created_at, request_id)
                 request_id, _ = await _insert(connection, record, dedupe_digest)
+            if request_id == record.request.id:
+                await emit(connection, telling.requested(record))
         return request_id, request_id != record.request.id
+
+    async def sweep(self, now: datetime) -> int:
+        """Store as expired what expired by ``now``, and tell it; return how many those were, at most 500."""
+        async with self._database.connection() as connection:
+            return await self._sweep(connection, now)
 
     async def get(self, request_id: str, now: datetime) -> Record:
         """Return one request as it stands at ``now``; raise ``ApprovalRefused`` (APPROVAL_UNKNOWN)."""
@@ -141,7 +153,7 @@ class RequestStore:
             record = await _one(connection, request_id)
             if status_at(record.request, now) is record.request.status:
                 return record
-            await connection.execute(SWEEP, now, request_id)
+            await self._sweep(connection, now, request_id)
             return await _one(connection, request_id)
 
     async def history(self, request_id: str) -> tuple[HistoryEntry, ...]:
@@ -153,7 +165,7 @@ class RequestStore:
     async def pending(self, worker: str | None, limit: int, now: datetime) -> tuple[tuple[Record, ...], int]:
         """Return the oldest pending requests, of one worker or all, and how many there are."""
         async with self._database.connection() as connection:
-            await _sweep(connection, now)
+            await self._sweep_all(connection, now)
             rows = await connection.fetch(PENDING, worker, limit)
             return tuple(_record(row) for row in rows), await connection.fetchval(COUNT_PENDING, worker)
 
@@ -166,7 +178,7 @@ class RequestStore:
         """Return the newest requests of a selection, at most ``limit``."""
         at, request_id = selection.before or (None, None)
         async with self._database.connection() as connection:
-            await _sweep(connection, now)
+            await self._sweep_all(connection, now)
             rows = await connection.fetch(
                 PAGE,
                 selection.status and selection.status.value,
@@ -200,10 +212,25 @@ class RequestStore:
                 before = len(record.request.decisions)
                 told = (request_id, after.status.value, now, event, actor, key_id, note)
                 await connection.execute(CHANGE, *told, before, *_columns(after.decisions[before:]))
+                await emit(connection, telling.changed(record.request, after, actor, now))
                 return replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
             # Still under the lock: who is told that it expired is told the end of it.
-            await connection.execute(SWEEP, now, request_id)
+            await self._sweep(connection, now, request_id)
         return replace(record, request=transition(expire(record.request, now)))
+
+    async def _sweep(self, connection: Connection, now: datetime, request_id: str | None = None) -> int:
+        """Do what ``sweep`` does, on this connection, for one request or all; one cheap look where nothing is late."""
+        if request_id is None and not await connection.fetchval(LATE, now):
+            return 0
+        async with self._database.transaction_on(connection):
+            rows = await connection.fetch(SWEEP, now, request_id)
+            await emit_all(connection, [telling.expired(row["id"], row["worker"], row["expires_at"]) for row in rows])
+        return len(rows)
+
+    async def _sweep_all(self, connection: Connection, now: datetime) -> None:
+        """Store every expiry that is due, some at a time."""
+        while await self._sweep(connection, now):
+            pass
 
 
 async def _insert(connection: Connection, record: Record, dedupe_digest: str) -> tuple[str, datetime]:
@@ -235,12 +262,6 @@ async def _insert(connection: Connection, record: Record, dedupe_digest: str) ->
     )
     assert row is not None  # noqa: S101 - the conflict returns a row as well
     return row["id"], row["expires_at"]
-
-
-async def _sweep(connection: Connection, now: datetime) -> None:
-    """Store every expiry that is due, some at a time."""
-    while await connection.execute(SWEEP, now, None) == SWEPT_IN_FULL:
-        pass
 
 
 async def _one(connection: Connection, request_id: str) -> Record:

@@ -69,7 +69,7 @@ class Executions:
         record = await self._requests.get(request_id, caller)
         n, command = approved_command(record, n)
         token = self._mint.token(record, command)
-        errand = Errand(request_id, n, caller.person, caller.key_id)
+        errand = Errand(request_id, n, record.request.worker, caller.person, caller.key_id)
         try:
             accepted = await self._relay.start(self._gateway.execute(token, command.text), errand)
         except WingmanError as error:

@@ -6,6 +6,8 @@ from typing import Final
 
 import asyncpg
 
+from wingman_api.events.outbox import emit
+from wingman_api.executions import telling
 from wingman_api.executions.record import AuditEntry, Execution, OutputRow, Result
 from wingman_api.gateway import Accepted, Finished, Stream
 from wingman_api.system.store import Database
@@ -68,9 +70,9 @@ class ExecutionStore:
         self._database = database
 
     async def started(  # noqa: PLR0913 - one row
-        self, accepted: Accepted, *, request_id: str, n: int, started_by: str, key_id: str, at: datetime
+        self, accepted: Accepted, *, request_id: str, n: int, worker: str, started_by: str, key_id: str, at: datetime
     ) -> None:
-        """Store that the gateway took an execution on."""
+        """Store that the gateway took an execution on, and tell it."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 STARTED, accepted.execution_id, request_id, n, started_by, key_id, accepted.audit_position, at
@@ -78,6 +80,7 @@ class ExecutionStore:
             await connection.execute(
                 HISTORY, request_id, at, "execution.started", started_by, key_id, accepted.execution_id
             )
+            await emit(connection, telling.started(accepted, f"{request_id}.{n}", worker, at))
 
     async def minted(self, request_id: str, actor: str, key_id: str | None, note: str, at: datetime) -> None:
         """Store in the request's history that a token was handed out."""
@@ -97,8 +100,10 @@ class ExecutionStore:
                 CHANNEL,
             )
 
-    async def finished(self, execution_id: str, request_id: str, finished: Finished, at: datetime) -> None:
-        """Store how it ended, as the gateway told; wake who reads."""
+    async def finished(  # noqa: PLR0913 - one row, and whose it is
+        self, execution_id: str, finished: Finished, *, request_id: str, n: int, worker: str, at: datetime
+    ) -> None:
+        """Store how it ended, as the gateway told, and tell it; wake who reads."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 FINISHED,
@@ -113,6 +118,7 @@ class ExecutionStore:
             )
             note = f"{execution_id} {finished.outcome}"
             await connection.execute(HISTORY, request_id, at, "execution.finished", "gateway", None, note)
+            await emit(connection, telling.finished(execution_id, finished, f"{request_id}.{n}", worker))
 
     async def lost(self, execution_id: str) -> None:
         """Store that the stream broke: the rest is in the audit log; wake who reads."""

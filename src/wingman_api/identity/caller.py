@@ -39,6 +39,8 @@ class Permission(StrEnum):
     """Withdraw one's own request."""
     EXECUTE = "execute"
     """Have an approved command run; a worker's key its own."""
+    CONSUME = "consume"
+    """Keep a durable place in the feed of events, and notes beside it."""
 
 
 READ_ONLY: Final = frozenset({Permission.READ})
@@ -47,7 +49,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.APPROVER: READ_ONLY | {Permission.DECIDE},
     Role.AUDITOR: READ_ONLY,
     Role.OPERATOR: frozenset(Permission),
-    Role.SERVICE: READ_ONLY | {Permission.DECIDE},
+    Role.SERVICE: READ_ONLY | {Permission.DECIDE, Permission.CONSUME},
 }
 ANONYMOUS_PERMISSIONS: Final = frozenset({Permission.READ, Permission.REQUEST})
 """Without a key nobody decides, withdraws or executes, whatever the anonymous role is."""
