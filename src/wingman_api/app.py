@@ -32,17 +32,24 @@ from wingman_api.executions.signals import Signals
 from wingman_api.executions.store import CHANNEL, ExecutionStore
 from wingman_api.gateway import Gateway
 from wingman_api.gateway_client import open_gateway
+from wingman_api.identity import routes as identity
 from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
+from wingman_api.identity.uses import LastUse
 from wingman_api.ids import new_id
+from wingman_api.limits.limiter import Limiter
+from wingman_api.limits.store import RateStore
+from wingman_api.limits.visit import Quotas
 from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
+from wingman_api.system.sweeper import Sweeper
 from wingman_core.errors import Code, SettingInvalid, WingmanError
+from wingman_core.quota import Quota
 
 NAME: Final = "wingman"
 EXIT_SETTING: Final = 2
@@ -97,13 +104,16 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
             _wire(
                 app, settings, files.signer, database=database, gateway=gateway, relay=relay, signals=signals, now=now
             )
-            listening = asyncio.create_task(signals.run())
+            uses = _wire_identity(app, settings, database, now)
+            sweeper = Sweeper([RateStore(database).sweep], now=now, log=log)
+            chores = [asyncio.create_task(chore) for chore in (signals.run(), uses.run(), sweeper.run())]
             try:
                 yield
             finally:
                 await relay.close(settings.drain)
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+                for chore in chores:
+                    chore.cancel()
+                await asyncio.gather(*chores, return_exceptions=True)
 
     app = FastAPI(
         title="Wingman",
@@ -117,7 +127,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
     app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, policy)]
+    routers = [feature.router for feature in (system, identity, approvals, executions, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -140,7 +150,6 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
 ) -> None:
     """Put the use cases where the routes find them."""
     environment = settings.environment
-    hasher = key_hasher()
     requests = Requests(
         RequestStore(database),
         gateway,
@@ -148,12 +157,6 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
         lifetimes=Lifetimes(high=timedelta(seconds=settings.expiry_high), other=timedelta(seconds=settings.expiry)),
         now=now,
         new_id=new_id,
-    )
-    app.state.authenticator = Authenticator(
-        KeyStore(database, hasher=hasher, now=now, random_bytes=token_bytes),
-        hasher=hasher,
-        clock=time.monotonic,
-        anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
     )
     app.state.requests = requests
     app.state.executions = Executions(
@@ -167,6 +170,29 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
         closing=app.state.closing,
     )
     app.state.health = Health(database, gateway)
+
+
+def _wire_identity(app: FastAPI, settings: Settings, database: Database, now: Callable[[], datetime]) -> LastUse:
+    """Put who may call, and how often, where ``authenticated`` finds it; return what stores uses of keys."""
+    hasher = key_hasher()
+    keys = KeyStore(database, hasher=hasher, now=now, random_bytes=token_bytes)
+    uses = LastUse(keys, clock=time.monotonic)
+    app.state.authenticator = Authenticator(
+        keys,
+        uses=uses,
+        hasher=hasher,
+        now=now,
+        clock=time.monotonic,
+        anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
+    )
+    app.state.limiter = Limiter(RateStore(database), now=now)
+    app.state.quotas = Quotas(
+        reads=Quota.of("reads", settings.rate_limit_reads),
+        writes=Quota.of("writes", settings.rate_limit_writes),
+        anonymous=Quota.of("anonymous", settings.rate_limit_anonymous),
+        failures=Quota.of("failures", settings.rate_limit_failures),
+    )
+    return uses
 
 
 def utc_now() -> datetime:

@@ -5,11 +5,12 @@ like every other (the framework's own limit answers in plain text, which is why 
 exception is logged with its traceback and answered without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
@@ -18,6 +19,7 @@ from wingman_core.errors import WingmanError
 
 MAX_BODY: Final = 256 * 1024
 HEADER: Final = "X-Correlation-ID"
+FIELDS: Final = "fields"
 
 
 class Edge:
@@ -47,6 +49,7 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = correlation_id
+                headers.update(scope["state"].get(FIELDS, {}))
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
@@ -65,6 +68,12 @@ class Edge:
         finally:
             milliseconds = round((self._clock() - begun) * 1000)
             log.info("request", route=_route(scope), status=status, milliseconds=milliseconds, **_refusal(scope))
+
+
+def fields_of(request: Request) -> MutableMapping[str, str]:
+    """Return header fields to fill in, which this request's answer carries whatever it becomes."""
+    fields: MutableMapping[str, str] = request.scope["state"].setdefault(FIELDS, {})
+    return fields
 
 
 def _route(scope: Scope) -> str:

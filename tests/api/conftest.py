@@ -156,6 +156,7 @@ def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, st
         "WINGMAN_TOKEN_KID": token_keys[2],
         "WINGMAN_ANONYMOUS_ROLE": "worker",
         "WINGMAN_DRAIN": "2",
+        **{f"WINGMAN_RATE_LIMIT_{what}": "1000000/60" for what in ("READS", "WRITES", "ANONYMOUS", "FAILURES")},
     }
 
 

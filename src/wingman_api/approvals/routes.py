@@ -65,7 +65,7 @@ NOTHING_SAID: Final = Decided()
 router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(authenticated)])
 
 
-def _requests(request: Request) -> Requests:
+async def _requests(request: Request) -> Requests:
     return cast("Requests", request.app.state.requests)
 
 

@@ -49,7 +49,7 @@ STARTING: Final = (
 router = APIRouter(prefix="/executions", tags=["executions"], dependencies=[Depends(authenticated)])
 
 
-def _executions(request: Request) -> Executions:
+async def _executions(request: Request) -> Executions:
     return cast("Executions", request.app.state.executions)
 
 

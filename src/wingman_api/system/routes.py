@@ -13,7 +13,7 @@ UNHEALTHY: Final = 503
 router = APIRouter(tags=["system"])
 
 
-def _health(request: Request) -> Health:
+async def _health(request: Request) -> Health:
     return cast("Health", request.app.state.health)
 
 
