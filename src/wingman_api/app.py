@@ -44,6 +44,7 @@ from wingman_api.limits.visit import Quotas
 from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
+from wingman_api.system.chores import chores
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
@@ -106,14 +107,11 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
             )
             uses = _wire_identity(app, settings, database, now)
             sweeper = Sweeper([RateStore(database).sweep], now=now, log=log)
-            chores = [asyncio.create_task(chore) for chore in (signals.run(), uses.run(), sweeper.run())]
-            try:
-                yield
-            finally:
-                await relay.close(settings.drain)
-                for chore in chores:
-                    chore.cancel()
-                await asyncio.gather(*chores, return_exceptions=True)
+            async with chores(log, {"signals": signals.run(), "uses": uses.run(), "sweeper": sweeper.run()}):
+                try:
+                    yield
+                finally:
+                    await relay.close(settings.drain)
 
     app = FastAPI(
         title="Wingman",

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes
@@ -214,3 +214,11 @@ async def api(environ: dict[str, str], database: Database, gateway: FakeGateway,
         log: list[Any] = []
         url, app = await stack.enter_async_context(serve_api(load(environ), clock, log))
         yield Api(url, app, gateway, clock, database, store, log)
+
+
+@pytest.fixture
+async def another(api: Api, environ: dict[str, str], clock: Clock) -> AsyncIterator[Api]:
+    """A second API on the same database, with the same keys."""
+    log: list[Any] = []
+    async with serve_api(load(environ), clock, log) as (url, app):
+        yield replace(api, url=url, app=app, log=log)

@@ -22,6 +22,7 @@ OPERATIONS = {
     "getExecution",
     "followExecutionOutput",
     "explainPolicy",
+    "getWhoAmI",
 }
 
 
@@ -51,8 +52,17 @@ def test_every_operation_is_tagged_described_and_declares_its_problems(document:
             content = response["content"]
             assert set(content) == {"application/problem+json"}, (name, status)
             assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
-        expected = {"422", "500", "503"} | (set() if operation["tags"] == ["system"] else {"401", "403"})
+        expected = {"422", "500", "503"} | (set() if operation["tags"] == ["system"] else {"401", "429"})
         assert expected <= set(operation["responses"]), name
+        assert "403" in operation["responses"] or name == "getWhoAmI" or operation["tags"] == ["system"], name
+
+
+def test_what_counts_requests_says_so_in_header_fields(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            fields = set(response.get("headers", ()))
+            assert ({"RateLimit-Policy", "RateLimit"} <= fields) is ("security" in operation), (name, status)
+            assert ("Retry-After" in fields) is (status in {"429", "503"}), (name, status)
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]):
@@ -60,8 +70,9 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]):
     assert {"Problem", "Place", "RequestView", "ExecutionView", "PreviewView"} <= set(schemas)
     assert "HTTPValidationError" not in schemas
     for reference in references(document):
-        assert reference.startswith("#/components/schemas/")
-        assert reference.rpartition("/")[2] in schemas
+        root, components, kind, name = reference.split("/")
+        assert (root, components) == ("#", "components")
+        assert name in document["components"][kind], reference
 
 
 def test_every_object_refuses_unknown_fields(document: dict[str, Any]):

@@ -33,7 +33,7 @@ LOCK: Final = f"{FIND} FOR UPDATE"
 USED: Final = """
 WITH due AS (
     SELECT id FROM api_key
-    WHERE id = ANY($1) AND (last_used_at IS NULL OR last_used_at <= $2 - interval '1 minute')
+    WHERE id = ANY($1) AND (last_used_at IS NULL OR last_used_at <= $2::timestamptz - interval '1 minute')
     FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE api_key k SET last_used_at = $2 FROM due WHERE k.id = due.id
