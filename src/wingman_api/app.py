@@ -32,6 +32,8 @@ from wingman_api.executions.signals import Signals
 from wingman_api.executions.store import CHANNEL, ExecutionStore
 from wingman_api.gateway import Gateway
 from wingman_api.gateway_client import open_gateway
+from wingman_api.idempotency import dependencies as repeatable
+from wingman_api.idempotency.store import AnswerStore
 from wingman_api.identity import routes as identity
 from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
@@ -106,7 +108,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
                 app, settings, files.signer, database=database, gateway=gateway, relay=relay, signals=signals, now=now
             )
             uses = _wire_identity(app, settings, database, now)
-            sweeper = Sweeper([RateStore(database).sweep], now=now, log=log)
+            sweeper = Sweeper([RateStore(database).sweep, AnswerStore(database).sweep], now=now, log=log)
             async with chores(log, {"signals": signals.run(), "uses": uses.run(), "sweeper": sweeper.run()}):
                 try:
                     yield
@@ -124,6 +126,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
     )
     app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
     problems.install(app)
+    repeatable.install(app)
     openapi.install(app)
     routers = [feature.router for feature in (system, identity, approvals, executions, policy)]
     for router in routers:
@@ -148,8 +151,10 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
 ) -> None:
     """Put the use cases where the routes find them."""
     environment = settings.environment
+    answers = AnswerStore(database)
     requests = Requests(
         RequestStore(database),
+        answers,
         gateway,
         environment=environment,
         lifetimes=Lifetimes(high=timedelta(seconds=settings.expiry_high), other=timedelta(seconds=settings.expiry)),
@@ -159,6 +164,7 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
     app.state.requests = requests
     app.state.executions = Executions(
         ExecutionStore(database),
+        answers,
         requests,
         gateway,
         mint=Mint(signer, environment=environment, now=now, new_id=new_id),

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from wingman_api.idempotency.dependencies import HEADER
 from wingman_api.problems import Problem
 from wingman_api.system.schemas import Endpoint
 
@@ -21,7 +22,6 @@ TAGS: Final = (
     {"name": "identity", "description": "Who calls."},
     {"name": "policy", "description": "What the policy would say."},
 )
-IDEMPOTENCY: Final = "Idempotency-Key"
 LIMITS: Final = ("RateLimit-Policy", "RateLimit")
 RETRIED: Final = ("429", "503")
 FIELDS: Final = {
@@ -79,7 +79,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 def _name_fields(operation: dict[str, Any]) -> None:
     """Say which header fields the operation's answers may carry."""
     limited = "security" in operation
-    repeatable = any(parameter["name"] == IDEMPOTENCY for parameter in operation.get("parameters", ()))
+    repeatable = any(parameter["name"] == HEADER for parameter in operation.get("parameters", ()))
     for status, response in operation["responses"].items():
         names = [*LIMITS] if limited else []
         if status in RETRIED:

@@ -26,6 +26,9 @@ OPERATIONS = {
 }
 
 
+REPEATABLE = {"requestApproval", "approveApproval", "rejectApproval", "cancelApproval", "startExecution"}
+
+
 @pytest.fixture
 async def document(api: Api) -> dict[str, Any]:
     """The live document."""
@@ -63,6 +66,19 @@ def test_what_counts_requests_says_so_in_header_fields(document: dict[str, Any])
             fields = set(response.get("headers", ()))
             assert ({"RateLimit-Policy", "RateLimit"} <= fields) is ("security" in operation), (name, status)
             assert ("Retry-After" in fields) is (status in {"429", "503"}), (name, status)
+            assert ("Idempotent-Replayed" in fields) is (name in REPEATABLE and status in {"200", "202"}), (
+                name,
+                status,
+            )
+
+
+def test_what_creates_or_decides_is_repeatable(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        keys = [each for each in operation.get("parameters", ()) if each["name"] == "Idempotency-Key"]
+        assert len(keys) == (name in REPEATABLE), name
+        for key in keys:
+            assert (key["in"], key["required"]) == ("header", False)
+            assert {"409", "422"} <= set(operation["responses"])
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]):

@@ -45,6 +45,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The request a wish led to; ``deduped`` where it was pending already."""
+
+    record: Record
+    deduped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One thing that happened to a request."""
 

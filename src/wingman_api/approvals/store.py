@@ -11,7 +11,9 @@ from typing import Final
 
 import asyncpg
 
-from wingman_api.approvals.record import Command, HistoryEntry, Record
+from wingman_api.approvals.record import Asked, Command, HistoryEntry, Record
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import claim, remember
 from wingman_api.system.store import Connection, Database
 from wingman_core.approval import Decision, Request, Status
 from wingman_core.errors import ApprovalRefused, Code
@@ -84,15 +86,19 @@ class RequestStore:
         """Use the API's pool."""
         self._database = database
 
-    async def add(self, record: Record, dedupe_digest: str) -> tuple[str, bool]:
-        """Store a new request; return its id and False, or the identical pending one's and True."""
+    async def add(self, record: Record, dedupe_digest: str, once: Once[Asked] | None = None) -> Asked:
+        """Store a new request and return it, or the identical pending one; raise ``Replayed``."""
         async with self._database.transaction() as connection:
+            await claim(connection, once, record.created_at)
             await connection.execute(SWEEP, record.created_at)
             request_id = await _insert_request(connection, record, dedupe_digest)
             if request_id != record.request.id:
-                return request_id, True
-            await _insert_rest(connection, record)
-        return request_id, False
+                asked = Asked(await _one(connection, request_id), deduped=True)
+            else:
+                await _insert_rest(connection, record)
+                asked = Asked(record, deduped=False)
+            await remember(connection, once, asked)
+        return asked
 
     async def get(self, request_id: str, now: datetime) -> Record:
         """Return one request as it stands at ``now``; raise ``ApprovalRefused`` (APPROVAL_UNKNOWN)."""
@@ -139,11 +145,16 @@ class RequestStore:
         actor: str,
         key_id: str | None,
         note: str,
+        once: Once[Record] | None = None,
     ) -> Record:
-        """Apply a transition of the state machine and store it with its history; raise what the transition raises."""
+        """Apply a transition of the state machine and store it with its history.
+
+        Raises what the transition raises, and ``Replayed``.
+        """
         async with self._database.connection() as connection:
             await connection.execute(SWEEP, now)
             async with connection.transaction():
+                await claim(connection, once, now)
                 await connection.fetchval(LOCK, request_id)
                 record = await _one(connection, request_id)
                 after = transition(record.request)
@@ -154,7 +165,9 @@ class RequestStore:
                 await connection.execute(
                     INSERT_HISTORY, request_id, now, event, actor, key_id, after.status.value, note
                 )
-                return replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
+                changed = replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
+                await remember(connection, once, changed)
+                return changed
 
 
 async def _insert_request(connection: Connection, record: Record, dedupe_digest: str) -> str:

@@ -42,8 +42,15 @@ class Mint:
         self._now = now
         self._new_id = new_id
 
-    def token(self, record: Record, command: Command) -> str:
-        """Return a capability for one command of an approved request; raise ``ApprovalRefused`` for another."""
+    def token_id(self) -> str:
+        """Return a new id for a token, which nobody can guess."""
+        return self._new_id()
+
+    def token(self, record: Record, command: Command, *, token_id: str | None = None) -> str:
+        """Return a capability for one command of an approved request; raise ``ApprovalRefused`` for another.
+
+        Of several with one ``token_id`` at most one can be spent; without one it gets a new id.
+        """
         _require_approved(record, self._now())
         now = int(self._now().timestamp())
         claims = Claims(
@@ -53,7 +60,7 @@ class Mint:
             iat=now,
             nbf=now,
             exp=now + self._signer.lifetime,
-            jti=self._new_id(),
+            jti=token_id or self.token_id(),
             apr=command.approval_id,
             env=self._environment,
             op=command.operation_digest,

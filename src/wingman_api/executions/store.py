@@ -6,8 +6,10 @@ from typing import Final
 
 import asyncpg
 
-from wingman_api.executions.record import AuditEntry, Execution, OutputRow, Result
+from wingman_api.executions.record import AuditEntry, Execution, OutputRow, Result, Started
 from wingman_api.gateway import Accepted, Finished, Stream
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import remember
 from wingman_api.system.store import Database
 from wingman_core.errors import Code, WingmanError
 
@@ -59,6 +61,8 @@ WHERE i.kind = 'INTENT' AND i.execution_id = $1
 """
 SPENT_BY: Final = "SELECT execution_id FROM execution_audit WHERE kind = 'INTENT' AND approval_id = $1"
 
+SPENT_WITH: Final = "SELECT execution_id, position FROM execution_audit WHERE kind = 'INTENT' AND jti = $1"
+
 
 class ExecutionStore:
     """Executions in the database; times are aware."""
@@ -68,9 +72,17 @@ class ExecutionStore:
         self._database = database
 
     async def started(  # noqa: PLR0913 - one row
-        self, accepted: Accepted, *, request_id: str, n: int, started_by: str, key_id: str, at: datetime
+        self,
+        accepted: Accepted,
+        *,
+        request_id: str,
+        n: int,
+        started_by: str,
+        key_id: str,
+        at: datetime,
+        once: Once[Started] | None = None,
     ) -> None:
-        """Store that the gateway took an execution on."""
+        """Store that the gateway took an execution on, and the answer that says so."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 STARTED, accepted.execution_id, request_id, n, started_by, key_id, accepted.audit_position, at
@@ -78,6 +90,7 @@ class ExecutionStore:
             await connection.execute(
                 HISTORY, request_id, at, "execution.started", started_by, key_id, accepted.execution_id
             )
+            await remember(connection, once, Started(accepted, f"{request_id}.{n}"))
 
     async def append(self, execution_id: str, rows: Sequence[OutputRow], at: datetime) -> None:
         """Store pieces of output, and wake who reads them."""
@@ -127,6 +140,12 @@ class ExecutionStore:
         async with self._database.connection() as connection:
             found: str | None = await connection.fetchval(SPENT_BY, approval_id)
         return found
+
+    async def spent_with(self, token_id: str) -> Accepted | None:
+        """Return the execution that a token of this id was spent on."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(SPENT_WITH, token_id)
+        return None if row is None else Accepted(row["execution_id"], row["position"])
 
     async def output(self, execution_id: str, after: int, limit: int) -> tuple[OutputRow, ...]:
         """Return output after the piece numbered ``after`` (-1: from the start), in order."""
