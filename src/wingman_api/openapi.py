@@ -24,6 +24,8 @@ TAGS: Final = (
 )
 LIMITS: Final = ("RateLimit-Policy", "RateLimit")
 RETRIED: Final = ("429", "503")
+CONFLICT: Final = "409"
+"""Where a request with an idempotency key may have to wait for an identical one."""
 FIELDS: Final = {
     "RateLimit-Policy": ("string", 'The quota that counts the request: `"writes";q=600;w=60` is 600 within 60 s.'),
     "RateLimit": ("string", 'What is left of it: `"writes";r=599;t=42` is 599, and more in 42 s.'),
@@ -82,7 +84,7 @@ def _name_fields(operation: dict[str, Any]) -> None:
     repeatable = any(parameter["name"] == HEADER for parameter in operation.get("parameters", ()))
     for status, response in operation["responses"].items():
         names = [*LIMITS] if limited else []
-        if status in RETRIED:
+        if status in RETRIED or (repeatable and status == CONFLICT):
             names.append("Retry-After")
         if repeatable and status.startswith("2"):
             names.append("Idempotent-Replayed")

@@ -15,7 +15,8 @@ from tests.conftest import Database
 from wingman_api.approvals import routes as approvals
 from wingman_api.executions import routes as executions
 from wingman_api.identity import api_key
-from wingman_api.identity.authenticator import REMEMBERED_KEYS, REMEMBERED_SECONDS, Authenticator
+from wingman_api.identity import authenticator as authenticators
+from wingman_api.identity.authenticator import REMEMBERED_KEYS, REMEMBERED_SECONDS, ROW_SECONDS, Authenticator
 from wingman_api.identity.caller import PERMISSIONS, Caller, Permission, Role
 from wingman_api.identity.dependencies import authenticated
 from wingman_api.identity.store import KeyStore, open_key_store
@@ -26,7 +27,7 @@ from wingman_api.limits.visit import Quotas, Visit
 from wingman_api.policy import routes as policy
 from wingman_api.system.store import Database as Pool
 from wingman_api.system.store import open_database
-from wingman_core.errors import CallerRefused, Code, WingmanError
+from wingman_core.errors import CallerRefused, Code, LimitExceeded, WingmanError
 from wingman_core.quota import Quota
 
 PUBLIC = {"/", "/health", "/livez", "/readyz"}
@@ -257,6 +258,41 @@ async def test_hashing_is_remembered_for_a_while_and_unknown_ids_cost_as_much(da
         with pytest.raises(CallerRefused) as missing:
             await authenticator.authenticate([], visit)
         assert missing.value.code is Code.KEY_MISSING
+
+
+async def test_nobody_waits_for_ever_behind_others_new_keys(
+    database: Database, hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(authenticators, "TURN_SECONDS", 0.05)
+    async with open_database(database.dsn("wingman_api"), database.passwords["wingman_api"]) as pool:
+        store = KeyStore(pool, hasher=hasher, now=lambda: datetime.now(UTC), random_bytes=token_bytes)
+        authenticator = authenticator_of(store, hasher, clock=lambda: 0.0)
+        known, new = [await store.create("alice", Role.APPROVER) for _ in range(2)]
+        await authenticator.authenticate([f"Bearer {known.text}"], visit_of(pool))
+        async with authenticator._turn(), authenticator._turn():
+            with pytest.raises(LimitExceeded) as refused:
+                await authenticator.authenticate([f"Bearer {new.text}"], visit_of(pool))
+            assert refused.value.details == {"retry_after": "1"}
+            await authenticator.authenticate([f"Bearer {known.text}"], visit_of(pool))
+        await authenticator.authenticate([f"Bearer {new.text}"], visit_of(pool))
+
+
+async def test_a_key_whose_row_was_replaced_is_hashed_again(database: Database, hasher: PasswordHasher):
+    seconds = [0.0]
+    async with open_database(database.dsn("wingman_api"), database.passwords["wingman_api"]) as pool:
+        store = KeyStore(pool, hasher=hasher, now=lambda: datetime.now(UTC), random_bytes=token_bytes)
+        authenticator = authenticator_of(store, hasher, clock=lambda: seconds[0])
+        key = await store.create("alice", Role.APPROVER)
+        await authenticator.authenticate([f"Bearer {key.text}"], visit_of(pool))
+        owner = await asyncpg.connect(database.url("postgres"))
+        await owner.execute("UPDATE api_key SET secret_hash = $1", hasher.hash("another"))
+        seconds[0] = ROW_SECONDS
+        with pytest.raises(CallerRefused, match="unknown"):
+            await authenticator.authenticate([f"Bearer {key.text}"], visit_of(pool))
+        await owner.execute("DELETE FROM api_key")
+        await owner.close()
+        with pytest.raises(CallerRefused, match="unknown"):
+            await authenticator.authenticate([f"Bearer {key.text}"], visit_of(pool))
 
 
 async def test_what_is_remembered_is_bounded(database: Database):

@@ -7,7 +7,8 @@ most; at most two hashes are computed at once, and a caller in good standing wai
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -21,7 +22,7 @@ from wingman_api.identity.caller import ANONYMOUS, Caller, Role
 from wingman_api.identity.store import KeyStore, StoredKey
 from wingman_api.identity.uses import LastUse
 from wingman_api.limits.visit import Visit
-from wingman_core.errors import CallerRefused, Code
+from wingman_core.errors import CallerRefused, Code, LimitExceeded
 
 ROW_SECONDS: Final = 1.0
 """How long a key's row is believed: one question to the database a second, not one a request."""
@@ -29,6 +30,8 @@ REMEMBERED_SECONDS: Final = 60.0
 """How long after its last use a key need not be hashed again."""
 REMEMBERED_KEYS: Final = 1024
 HASHES_AT_ONCE: Final = 2
+TURN_SECONDS: Final = 10.0
+"""How long a key that was not seen lately waits for others like it."""
 SCHEME: Final = "bearer"
 
 
@@ -98,7 +101,7 @@ class Authenticator:
 
     async def _proven(self, key: ApiKey, visit: Visit) -> StoredKey:
         """Return the row of a key whose secret is right; raise ``CallerRefused`` (KEY_INVALID), ``QuotaExceeded``."""
-        async with self._hashing:
+        async with self._turn():
             attempt = await visit.attempt()
             try:
                 read_at = self._clock()
@@ -112,6 +115,21 @@ class Authenticator:
             self._known.clear()
         self._known[_fingerprint(key)] = _Known(row, read_at + ROW_SECONDS, read_at + REMEMBERED_SECONDS)
         return row
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a turn to hash; raise ``LimitExceeded`` where too many wait already."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._hashing.acquire()
+        except TimeoutError as error:
+            raise LimitExceeded(
+                Code.LIMIT_EXCEEDED, "too many new keys at once", hint="try again in a moment", retry_after="1"
+            ) from error
+        try:
+            yield
+        finally:
+            self._hashing.release()
 
     async def _holds(self, secret: str, hashed: str) -> bool:
         """Whether ``secret`` is what was hashed."""
