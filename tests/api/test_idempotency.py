@@ -429,6 +429,12 @@ async def test_an_identical_request_that_does_not_end_is_not_waited_for(pool: Po
         assert running.value.code is Code.IDEMPOTENCY_RUNNING
 
 
+async def test_nothing_but_a_replay_is_answered_as_one(api: Api):
+    handler: Any = api.app.exception_handlers[Replayed]
+    with pytest.raises(TypeError, match="Replayed alone"):
+        await handler(None, ValueError("a bug"))
+
+
 async def test_without_a_key_nothing_is_asked_or_stored(pool: Pool):
     answers = AnswerStore(pool)
     await answers.find(None)

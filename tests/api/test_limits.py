@@ -188,15 +188,17 @@ async def test_who_waits_for_the_same_block_shares_the_failure():
     down = Down()
     down.answers = asyncio.Event()
     limiter, quota = Limiter(down, now=Time()), Quota.of("writes", "100/60")
-    waiting = [asyncio.create_task(limiter.take(quota, "k", lenient=lenient)) for lenient in (True, False, True)]
+    waiting = [asyncio.create_task(limiter.take(quota, "k", lenient=lenient)) for lenient in (True, False, True, True)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.sleep(0)
     down.answers.set()
-    first, second, third = await asyncio.gather(*waiting, return_exceptions=True)
+    first, second, third, fourth = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(first, asyncio.CancelledError)
     assert isinstance(second, Unavailable)
     assert isinstance(third, Standing)
+    assert isinstance(fourth, Standing)
+    assert (third.remaining, fourth.remaining) == (99, 98)
     assert down.asked == 1
 
 
