@@ -6,14 +6,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from secrets import token_bytes
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import uvicorn
@@ -49,17 +49,26 @@ from wingman_api.executions.signals import Signals
 from wingman_api.executions.store import CHANNEL, ExecutionStore
 from wingman_api.gateway import Gateway
 from wingman_api.gateway_client import open_gateway
+from wingman_api.idempotency import dependencies as repeatable
+from wingman_api.idempotency.store import AnswerStore
+from wingman_api.identity import routes as identity
 from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
+from wingman_api.identity.uses import LastUse
 from wingman_api.ids import new_id
+from wingman_api.limits.limiter import Limiter
+from wingman_api.limits.store import RateStore
+from wingman_api.limits.visit import Quotas
 from wingman_api.metrics import Metrics
 from wingman_api.policy import routes as policy
 from wingman_api.risk.consensus import Consensus
 from wingman_api.risk.sources import consulted
 from wingman_api.risk.store import ConductStore
+from wingman_api.rounds import rounds
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
+from wingman_api.system.chores import chores
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
@@ -68,6 +77,7 @@ from wingman_api.tokens import routes as tokens
 from wingman_api.tokens.tokens import Tokens
 from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
 from wingman_core.errors import Code, SettingInvalid, WingmanError
+from wingman_core.quota import Quota
 from wingman_core.risk import FLOORS, Level
 
 NAME: Final = "wingman"
@@ -77,6 +87,8 @@ WORKER_GRACE: Final = 5.0
 """Seconds beyond the drain before a worker that does not end is killed."""
 PATIENCE: Final = 120.0
 """Seconds for the gateway to accept: other executions on the same target go first."""
+FORGET_SECONDS: Final = 60.0
+"""Between two looks for what was kept long enough."""
 LONGEST_HEADER: Final = 32 * 1024
 """Bytes of a request's line and headers that may wait for their end."""
 
@@ -134,8 +146,9 @@ def create_app(
                 log=log,
                 now=now,
             )
-            telling = _wire_events(app, settings, database=database, gateway=gateway, now=now, log=log)
-            async with background(signals.run(), *telling):
+            work = {"signals": signals.run(), **_wire_identity(app, settings, database=database, now=now, log=log)}
+            work |= _wire_events(app, settings, database=database, gateway=gateway, now=now, log=log)
+            async with chores(log, work):
                 try:
                     yield
                 finally:
@@ -154,8 +167,9 @@ def create_app(
     app.state.metrics = Metrics()
     app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic)
     problems.install(app)
+    repeatable.install(app)
     openapi.install(app)
-    routers = [each.router for each in (system, approvals, executions, tokens, events, audit, policy)]
+    routers = [each.router for each in (system, identity, approvals, executions, tokens, events, audit, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -179,10 +193,11 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
 ) -> None:
     """Put the use cases where the routes find them."""
     environment = settings.environment
-    hasher = key_hasher()
+    answers = AnswerStore(database)
     sources = consulted(clock=time.monotonic, conduct=ConductStore(database).conduct)
     requests = Requests(
         RequestStore(database),
+        answers,
         gateway,
         consensus=Consensus(environment, sources if settings.consensus_enabled else (), log=log),
         floors={**FLOORS, Level.HIGH: settings.high_risk_people},
@@ -191,17 +206,12 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
         now=now,
         new_id=new_id,
     )
-    app.state.authenticator = Authenticator(
-        KeyStore(database, hasher=hasher, now=now, random_bytes=token_bytes),
-        hasher=hasher,
-        clock=time.monotonic,
-        anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
-    )
     app.state.requests = requests
     mint = Mint(signer, environment=environment, now=now, new_id=new_id)
     app.state.tokens = Tokens(requests, ExecutionStore(database), mint=mint, now=now)
     app.state.executions = Executions(
         ExecutionStore(database),
+        answers,
         requests,
         gateway,
         mint=mint,
@@ -222,33 +232,64 @@ def _wire_events(  # noqa: PLR0913 - the adapters, by name
     gateway: Gateway,
     now: Callable[[], datetime],
     log: FilteringBoundLogger,
-) -> Sequence[Coroutine[Any, Any, None]]:
+) -> Mapping[str, Coroutine[None, None, None]]:
     """Put the feed of events where the routes find it; return what has to run beside them."""
     happened = Signals(database, EVENTS)
     database.after_commit(lambda: happened.ring(BELL))
     store = EventStore(database)
     feed = Feed(store, happened, clock=time.monotonic, log=log)
-    authenticate = app.state.authenticator.authenticate
-    streams = Streams(feed, per_key=settings.event_streams, authenticate=authenticate, clock=time.monotonic, log=log)
+    require = app.state.authenticator.require
+    streams = Streams(feed, per_key=settings.event_streams, require=require, clock=time.monotonic, log=log)
     health = Health(database, gateway, feed.status)
     pace = Pace(timedelta(seconds=settings.checkpoint_every), timedelta(days=settings.event_retention))
     watch = Watch(WatchStore(database), store, look=health.look, pace=pace, holder=new_id(), now=now, log=log)
     sweeper = Sweeper(RequestStore(database), now=now, log=log)
     app.state.feed, app.state.streams, app.state.health = feed, streams, health
     app.state.consumers = Consumers(ConsumerStore(database), now=now)
-    return happened.run(), feed.run(), feed.close_at(app.state.closing), streams.guard(), watch.run(), sweeper.run()
+    return {
+        "events": happened.run(),
+        "feed": feed.run(),
+        "closing": feed.close_at(app.state.closing),
+        "streams": streams.guard(),
+        "watch": watch.run(),
+        "sweeper": sweeper.run(),
+    }
 
 
-@asynccontextmanager
-async def background(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Have ``works``, which never end by themselves, run for as long as the context lasts."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _wire_identity(
+    app: FastAPI,
+    settings: Settings,
+    *,
+    database: Database,
+    now: Callable[[], datetime],
+    log: FilteringBoundLogger,
+) -> Mapping[str, Coroutine[None, None, None]]:
+    """Put who may call, and how often, where ``authenticated`` finds it; return what has to run beside them."""
+    hasher = key_hasher()
+    keys = KeyStore(database, hasher=hasher, now=now, random_bytes=token_bytes)
+    uses = LastUse(keys, clock=time.monotonic)
+    app.state.authenticator = Authenticator(
+        keys,
+        uses=uses,
+        hasher=hasher,
+        now=now,
+        clock=time.monotonic,
+        anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
+    )
+    rates = RateStore(database)
+    app.state.limiter = Limiter(rates, now=now)
+    app.state.quotas = Quotas(
+        reads=Quota.of("reads", settings.rate_limit_reads),
+        writes=Quota.of("writes", settings.rate_limit_writes),
+        anonymous=Quota.of("anonymous", settings.rate_limit_anonymous),
+        failures=Quota.of("failures", settings.rate_limit_failures),
+    )
+    answers = AnswerStore(database)
+    return {
+        "uses": uses.run(),
+        "windows": rounds(lambda: rates.sweep(now()), every=FORGET_SECONDS, name="windows", log=log),
+        "answers": rounds(lambda: answers.sweep(now()), every=FORGET_SECONDS, name="answers", log=log),
+    }
 
 
 def utc_now() -> datetime:

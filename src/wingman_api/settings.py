@@ -1,26 +1,37 @@
 """The API's settings, from ``WINGMAN_`` variables, and the key files they name.
 
 Guarantees: no secret has a working default, a missing or unsafe value stops the process with one line that
-names the variable, a private key that others may read is not used, and nobody is anonymous in PRD.
+names the variable, a private key that others may read is not used, and nobody is anonymous in PRD, or where
+others than this machine can connect.
 """
 
 import os
 import stat
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wingman_core.errors import Code, SettingInvalid
+from wingman_core.quota import Quota
 
 PREFIX: Final = "WINGMAN_"
 OTHERS: Final = 0o077
 Address = Annotated[str, StringConstraints(pattern=r"^\S+:[0-9]{1,5}$")]
+
+
+def _rate(text: str) -> str:
+    Quota.of("", text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
 KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -46,6 +57,8 @@ class Settings(BaseSettings):
     token_kid: KeyId
     anonymous_role: Literal["worker"] | None = None
     """What a caller without a key may do; for a port on loopback alone, and never in PRD."""
+    published_on_loopback: bool = False
+    """Whether ``api_listen`` is only reached through a port that somebody published on loopback alone."""
 
     token_lifetime: Annotated[int, Field(ge=5, le=300)] = 60
     """Seconds a capability is valid."""
@@ -71,11 +84,29 @@ class Settings(BaseSettings):
     stall: Annotated[float, Field(ge=1, le=3600)] = 30.0
     """Seconds after which a client that takes nothing of what is sent to it is cut off."""
 
+    rate_limit_reads: Rate = "1200/60"
+    """``requests/seconds`` of one key that change nothing; all ``rate_limit`` hold over all API processes."""
+    rate_limit_writes: Rate = "600/60"
+    """Of one key that change something."""
+    rate_limit_anonymous: Rate = "600/60"
+    """Of one address without a key."""
+    rate_limit_failures: Rate = "30/60"
+    """Of one address with a key that is none."""
+
     @model_validator(mode="after")
     def _nobody_is_anonymous_in_prd(self) -> Self:
         if self.environment == "prd" and self.anonymous_role is not None:
             raise ValueError("WINGMAN_ANONYMOUS_ROLE is refused in PRD: every caller needs a key")
         return self
+
+    @model_validator(mode="after")
+    def _nobody_is_anonymous_from_elsewhere(self) -> Self:
+        if self.anonymous_role is None or self.published_on_loopback or _is_loopback(self.api_listen):
+            return self
+        raise ValueError(
+            "WINGMAN_ANONYMOUS_ROLE is refused where others can connect: listen on loopback, or say with "
+            "WINGMAN_PUBLISHED_ON_LOOPBACK=1 that the port is published on loopback alone"
+        )
 
     @classmethod
     def settings_customise_sources(
@@ -106,6 +137,15 @@ def load(environ: Mapping[str, str]) -> Settings:
         place = str(first["loc"][0]) if first["loc"] else "anonymous_role"
         name = place if place.isupper() else f"{PREFIX}{place.upper()}"
         raise _invalid(name, first["msg"], f"set {name} in the environment") from error
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether ``host:port`` can be reached from this machine alone; a name other than localhost cannot say so."""
+    host = address.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def token_key(settings: Settings) -> str:

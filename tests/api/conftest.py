@@ -158,6 +158,7 @@ def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, st
         "WINGMAN_TOKEN_KID": token_keys[2],
         "WINGMAN_ANONYMOUS_ROLE": "worker",
         "WINGMAN_DRAIN": "2",
+        **{f"WINGMAN_RATE_LIMIT_{what}": "1000000/60" for what in ("READS", "WRITES", "ANONYMOUS", "FAILURES")},
     }
 
 
@@ -231,3 +232,11 @@ async def api(environ: dict[str, str], database: Database, gateway: FakeGateway,
         log: list[Any] = []
         url, app = await stack.enter_async_context(serve_api(load(environ), clock, log))
         yield Api(url, app, gateway, clock, database, store, log)
+
+
+@pytest.fixture
+async def another(api: Api, environ: dict[str, str], clock: Clock) -> AsyncIterator[Api]:
+    """A second API on the same database, with the same keys."""
+    log: list[Any] = []
+    async with serve_api(load(environ), clock, log) as (url, app):
+        yield replace(api, url=url, app=app, log=log)

@@ -1,7 +1,7 @@
 """Following the feed: where it begins, what each caller sees, how long it lasts, and what ends it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -165,8 +165,8 @@ async def test_a_process_has_so_many_streams(api: Api):
     streams: Streams = api.app.state.streams
     with ExitStack() as stack:
         for n in range(MAX_STREAMS):
-            stack.enter_context(streams.place(str(n), ()))
-        with pytest.raises(LimitExceeded), streams.place("one more", ()):
+            stack.enter_context(streams.place(str(n)))
+        with pytest.raises(LimitExceeded), streams.place("one more"):
             pass
     assert streams._open == {}
 
@@ -271,12 +271,11 @@ async def test_a_slow_reader_is_cut_off_and_harms_nobody(api: Api, environ: dict
             assert [item.id for item in (await resumed.rest())[1:]] == list(range(len(got) + 1, 3001))
 
 
-async def anybody(headers: Sequence[str]) -> object:
+async def anybody(_key_id: str) -> None:
     """Let everybody in."""
-    return headers
 
 
-async def nobody_knows(headers: Sequence[str]) -> object:
+async def nobody_knows(_key_id: str) -> None:
     """Say what an authenticator without its database says."""
     raise Unavailable(Code.DATABASE_UNAVAILABLE, "down")
 
@@ -285,7 +284,7 @@ async def test_silence_is_filled_with_heartbeats_and_a_place_that_moved(api: Api
     feed = Feed(
         EventStore(database_pool), Signals(database_pool, CHANNEL), clock=asyncio.get_running_loop().time, log=LOG
     )
-    streams = Streams(feed, per_key=1, authenticate=anybody, clock=asyncio.get_running_loop().time, log=LOG, beat=0.02)
+    streams = Streams(feed, per_key=1, require=anybody, clock=asyncio.get_running_loop().time, log=LOG, beat=0.02)
     await feed.look()
     stream = streams.follow(Place(()), 0, Wanted(frozenset({"claim.false"})))
     assert (await anext(stream)).endswith(b'event: feed.mark\nid: 0\ndata: {"type":"feed.mark"}\n\n')
@@ -298,8 +297,8 @@ async def test_silence_is_filled_with_heartbeats_and_a_place_that_moved(api: Api
 
 async def test_a_key_that_cannot_be_checked_now_keeps_its_streams(api: Api, database_pool: Database):
     feed = Feed(EventStore(database_pool), Signals(database_pool, CHANNEL), clock=lambda: 0.0, log=LOG)
-    streams = Streams(feed, per_key=1, authenticate=nobody_knows, clock=lambda: 0.0, log=LOG)
-    with streams.place("a", ()) as place:
+    streams = Streams(feed, per_key=1, require=nobody_knows, clock=lambda: 0.0, log=LOG)
+    with streams.place("a") as place:
         await streams.check()
         assert not place.revoked
 
@@ -318,7 +317,7 @@ async def test_without_a_database_a_stream_ends_and_the_next_is_refused(api: Api
     environ["WINGMAN_DATABASE_URL"] = "postgresql://wingman_api@/nothing?host=/nonexistent"
     async with open_database(environ["WINGMAN_DATABASE_URL"], "x") as nothing:
         feed = Feed(EventStore(nothing), Signals(nothing, CHANNEL), clock=lambda: 0.0, log=LOG)
-        streams = Streams(feed, per_key=1, authenticate=anybody, clock=lambda: 0.0, log=LOG)
+        streams = Streams(feed, per_key=1, require=anybody, clock=lambda: 0.0, log=LOG)
         items = [item async for item in streams.follow(Place(()), 0, Wanted())]
         assert len(items) == 1
     async with serve_api(load(environ), api.clock, []) as (url, _), following(url, await api.key("auditor")) as stream:

@@ -66,6 +66,11 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_EVENT_STREAMS", "0"),
         ("WINGMAN_CHECKPOINT_EVERY", "59"),
         ("WINGMAN_STALL", "0"),
+        ("WINGMAN_PUBLISHED_ON_LOOPBACK", "perhaps"),
+        ("WINGMAN_RATE_LIMIT_READS", "0/60"),
+        ("WINGMAN_RATE_LIMIT_WRITES", "600"),
+        ("WINGMAN_RATE_LIMIT_ANONYMOUS", "600/86400"),
+        ("WINGMAN_RATE_LIMIT_FAILURES", ""),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
@@ -81,6 +86,40 @@ def test_nobody_is_anonymous_in_prd(environ: dict[str, str]):
         load(environ)
     del environ["WINGMAN_ANONYMOUS_ROLE"]
     assert load(environ).environment == "prd"
+
+
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1:8100", "127.8.9.10:0", "[::1]:8100", "::1:8100", "localhost:8100", "[::1%lo]:1"]
+)
+def test_callers_without_a_key_are_let_in_on_loopback(environ: dict[str, str], listen: str):
+    assert load(environ | {"WINGMAN_API_LISTEN": listen}).anonymous_role == "worker"
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [
+        "0.0.0.0:8100",
+        "[::]:8100",
+        "[]:8100",
+        "192.0.2.1:8100",
+        "[::ffff:127.0.0.1]:8100",
+        "[fe80::1]:8100",
+        "api:8100",
+        "localhost.example.com:8100",
+        "127.1:8100",
+        "127.0.0.1.example.com:8100",
+        "0177.0.0.1:8100",
+    ],
+)
+def test_callers_without_a_key_are_refused_where_others_can_connect(environ: dict[str, str], listen: str):
+    environ["WINGMAN_API_LISTEN"] = listen
+    with pytest.raises(SettingInvalid, match="published on loopback alone") as refused:
+        load(environ)
+    assert refused.value.details == {"setting": "WINGMAN_ANONYMOUS_ROLE"}
+    assert load(environ | {"WINGMAN_PUBLISHED_ON_LOOPBACK": "1"}).anonymous_role == "worker"
+    assert load(environ | {"WINGMAN_ANONYMOUS_ROLE": ""}).anonymous_role is None
+    with pytest.raises(SettingInvalid, match="refused in PRD"):
+        load(environ | {"WINGMAN_PUBLISHED_ON_LOOPBACK": "1", "WINGMAN_ENVIRONMENT": "prd"})
 
 
 def test_the_thumbprint_is_the_certificates(environ: dict[str, str], pki: Authority):

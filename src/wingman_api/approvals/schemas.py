@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, assert_never
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from wingman_api.approvals.record import Asked as AskedRecord
 from wingman_api.approvals.record import Command, HistoryEntry, Record
 from wingman_api.previews import Digest, PreviewView, View
 from wingman_core.approval import Decision, Status
@@ -273,6 +274,19 @@ class AskedAnswer(View):
     request: RequestView
     risk: RiskView
     previews: tuple[PreviewView, ...]
+
+    @classmethod
+    def of(cls, asked: AskedRecord) -> "AskedAnswer":
+        """Return the answer to a wish."""
+        view = RequestView.of(asked.record)
+        return cls(
+            needs_approval=view.status is Status.PENDING,
+            status=view.status,
+            deduped=asked.deduped,
+            request=view,
+            risk=view.risk,
+            previews=tuple(command.preview for command in view.commands),
+        )
 
 
 class PendingAnswer(View):

@@ -14,8 +14,10 @@ from typing import Final
 import asyncpg
 
 from wingman_api.approvals import telling
-from wingman_api.approvals.record import Command, HistoryEntry, Record, Selection
+from wingman_api.approvals.record import Asked, Command, HistoryEntry, Record, Selection
 from wingman_api.events.outbox import emit, emit_all
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import claim, remember
 from wingman_api.system.store import Connection, Database
 from wingman_core.approval import Decision, Request, Status, expire, status_at
 from wingman_core.errors import ApprovalRefused, Code
@@ -131,16 +133,21 @@ class RequestStore:
         """Use the API's pool."""
         self._database = database
 
-    async def add(self, record: Record, dedupe_digest: str) -> tuple[str, bool]:
-        """Store a new request; return its id and False, or the identical pending one's and True."""
+    async def add(self, record: Record, dedupe_digest: str, once: Once[Asked] | None = None) -> Asked:
+        """Store a new request and return it, or the identical pending one; raise ``Replayed``."""
         async with self._database.transaction() as connection:
+            await claim(connection, once, record.created_at)
             request_id, expires_at = await _insert(connection, record, dedupe_digest)
             if request_id != record.request.id and expires_at <= record.created_at:
                 await self._sweep(connection, record.created_at, request_id)
                 request_id, _ = await _insert(connection, record, dedupe_digest)
             if request_id == record.request.id:
+                asked = Asked(record, deduped=False)
                 await emit(connection, telling.requested(record))
-        return request_id, request_id != record.request.id
+            else:
+                asked = Asked(await _one(connection, request_id), deduped=True)
+            await remember(connection, once, asked)
+        return asked
 
     async def sweep(self, now: datetime) -> int:
         """Store as expired what expired by ``now``, and tell it; return how many those were, at most 500."""
@@ -202,9 +209,14 @@ class RequestStore:
         actor: str,
         key_id: str | None,
         note: str,
+        once: Once[Record] | None = None,
     ) -> Record:
-        """Apply a transition of the state machine and store it with its history; raise what the transition raises."""
+        """Apply a transition of the state machine and store it with its history.
+
+        Raises what the transition raises, and ``Replayed``.
+        """
         async with self._database.transaction() as connection:
+            await claim(connection, once, now)
             await connection.execute(LOCK, request_id)
             record = await _one(connection, request_id)
             if status_at(record.request, now) is record.request.status:
@@ -213,7 +225,9 @@ class RequestStore:
                 told = (request_id, after.status.value, now, event, actor, key_id, note)
                 await connection.execute(CHANGE, *told, before, *_columns(after.decisions[before:]))
                 await emit(connection, telling.changed(record.request, after, actor, now))
-                return replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
+                changed = replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
+                await remember(connection, once, changed)
+                return changed
             # Still under the lock: who is told that it expired is told the end of it.
             await self._sweep(connection, now, request_id)
         return replace(record, request=transition(expire(record.request, now)))

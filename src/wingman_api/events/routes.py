@@ -77,9 +77,9 @@ Keeper = Annotated[Caller, Depends(permitted(Permission.CONSUME))]
 Named = Annotated[ConsumerName, Path(description="The consumer's name.")]
 
 
-async def _place(request: Request, streams: TheStreams, caller: Reader) -> AsyncIterator[Place]:
+async def _place(streams: TheStreams, caller: Reader) -> AsyncIterator[Place]:
     """Hold a place for as long as the stream lasts."""
-    with streams.place(caller.key_id or "", request.headers.getlist("authorization")) as place:
+    with streams.place(caller.key_id or "") as place:
         yield place
 
 

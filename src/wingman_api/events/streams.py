@@ -5,7 +5,7 @@ else, and at least every ``beat`` seconds that it lives; it ends when the proces
 its key's revocation. A reader that does not keep up costs its connection alone (``connection``), and can resume.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -27,15 +27,13 @@ RETRY: Final = b"retry: 2000\n"
 HEARTBEAT: Final = b": heartbeat\n\n"
 MARK: Final = Mark().model_dump_json()
 
-Authenticate = Callable[[Sequence[str]], Awaitable[object]]
+Require = Callable[[str], Awaitable[object]]
 
 
 @dataclass(eq=False, slots=True)
 class Place:
     """One open stream's place among the others of its key."""
 
-    headers: tuple[str, ...]
-    """The ``Authorization`` headers that opened it."""
     revoked: bool = False
 
 
@@ -47,29 +45,29 @@ class Streams:
         feed: Feed,
         *,
         per_key: int,
-        authenticate: Authenticate,
+        require: Require,
         clock: Callable[[], float],
         log: FilteringBoundLogger,
         beat: float = BEAT,
     ) -> None:
-        """Allow ``per_key`` streams; ``authenticate`` raises ``CallerRefused`` for headers that are no longer good."""
+        """Allow ``per_key`` streams; ``require`` raises ``CallerRefused`` for a key's id that is good no longer."""
         self._feed = feed
         self._per_key = per_key
-        self._authenticate = authenticate
+        self._require = require
         self._clock = clock
         self._log = log
         self._beat = beat
         self._open: dict[str, set[Place]] = {}
 
     @contextmanager
-    def place(self, key_id: str, headers: Sequence[str]) -> Iterator[Place]:
+    def place(self, key_id: str) -> Iterator[Place]:
         """Lend a place for one stream of the key; raise ``LimitExceeded`` where it has enough."""
         mine = self._open.get(key_id, set())
         if len(mine) >= self._per_key or sum(map(len, self._open.values())) >= MAX_STREAMS:
             raise LimitExceeded(
                 Code.LIMIT_EXCEEDED, f"the key has {len(mine)} streams open", hint="close one, or follow with one alone"
             )
-        place = Place(tuple(headers))
+        place = Place()
         self._open.setdefault(key_id, mine).add(place)
         try:
             yield place
@@ -84,10 +82,9 @@ class Streams:
 
     async def check(self) -> None:
         """Look once at each key that has streams open."""
-        for places in list(self._open.values()):
-            place = next(iter(places))
+        for key_id, places in list(self._open.items()):
             try:
-                await self._authenticate(place.headers)
+                await self._require(key_id)
             except CallerRefused:
                 for each in places:
                     each.revoked = True

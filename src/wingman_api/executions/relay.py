@@ -15,9 +15,10 @@ from typing import Final, assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from wingman_api.executions.record import OutputRow
+from wingman_api.executions.record import OutputRow, Started
 from wingman_api.executions.store import ExecutionStore
 from wingman_api.gateway import Accepted, Chunk, Event, Finished, Stream
+from wingman_api.idempotency.once import Once
 from wingman_core.errors import Code, WingmanError
 
 AHEAD: Final = 64
@@ -33,6 +34,7 @@ class Errand:
     worker: str
     started_by: str
     key_id: str
+    once: Once[Started] | None = None
 
 
 class Relay:
@@ -90,6 +92,7 @@ class Relay:
                     started_by=errand.started_by,
                     key_id=errand.key_id,
                     at=self._now(),
+                    once=errand.once,
                 )
                 accepted.set_result(first)
                 await self._carry_output(events, first.execution_id, errand)

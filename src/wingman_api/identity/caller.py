@@ -7,6 +7,7 @@ only a ``service`` key decides on behalf of other people, and only of those its 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -64,6 +65,8 @@ class Caller:
     key_id: str | None
     """None for an anonymous caller."""
     speaks_for: frozenset[str] = frozenset()
+    expires_at: datetime | None = None
+    """When the key ends; None where it has no end."""
 
     @property
     def permissions(self) -> frozenset[Permission]:

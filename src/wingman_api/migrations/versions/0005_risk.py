@@ -5,7 +5,7 @@ from typing import Final
 from alembic import op
 
 revision: str = "0005"
-down_revision: str | None = "0002"
+down_revision: str | None = "0004"
 
 ABSENT: Final = "ALTER TABLE approval_vote ALTER COLUMN level DROP NOT NULL"
 """A source without a level did not vote; its reason says why."""
