@@ -36,6 +36,7 @@ from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.ids import new_id
+from wingman_api.instructions import routes as instructions
 from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
@@ -117,7 +118,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
     app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, policy)]
+    routers = [feature.router for feature in (system, instructions, approvals, executions, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
