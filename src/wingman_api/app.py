@@ -57,6 +57,7 @@ from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.identity.uses import LastUse
 from wingman_api.ids import new_id
+from wingman_api.instructions import routes as instructions
 from wingman_api.limits.limiter import Limiter
 from wingman_api.limits.store import RateStore
 from wingman_api.limits.visit import Quotas
@@ -169,7 +170,8 @@ def create_app(
     problems.install(app)
     repeatable.install(app)
     openapi.install(app)
-    routers = [each.router for each in (system, identity, approvals, executions, tokens, events, audit, policy)]
+    features = (system, identity, instructions, approvals, executions, tokens, events, audit, policy)
+    routers = [feature.router for feature in features]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()

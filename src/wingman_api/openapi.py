@@ -17,6 +17,7 @@ people approved, `startExecution` has the gateway run exactly that, once. Errors
 """
 TAGS: Final = (
     {"name": "system", "description": "The API itself; needs no key."},
+    {"name": "instructions", "description": "Checks before anybody is asked."},
     {"name": "approvals", "description": "Requests, previews, decisions."},
     {"name": "executions", "description": "Approved commands, their records and output."},
     {"name": "audit", "description": "The append-only log, and receipts that verify offline."},
