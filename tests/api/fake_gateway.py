@@ -26,7 +26,7 @@ from grpc_status import rpc_status
 from wingman_cli.pki import Authority, thumbprint
 from wingman_core import capability
 from wingman_core.command import facts, operation_digest, parse, references, render
-from wingman_core.errors import CapabilityRefused, Code, WingmanError
+from wingman_core.errors import CapabilityRefused, Code, TargetRefused, WingmanError
 from wingman_core.target import Reference, Target, targets_digest
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
@@ -93,6 +93,9 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         self.radius = pb.BlastRadius(summary="web restarts", reversible=True, stops=["web"])
         self.claims: list[capability.Claims] = []
         self.previewed: list[pb.PreviewRequest] = []
+        self.facts: dict[str, pb.ObserveResponse] = {}
+        """What ``Observe`` answers, by container; empty for all running ones."""
+        self.observed: list[pb.ObserveRequest] = []
         self.port = 0
 
     @property
@@ -175,6 +178,14 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         if not script.journalled:
             finished.audit_position = await self._append("RESULT", execution_id, verified, request.command, finished)
         yield pb.ExecuteResponse(finished=finished)
+
+    async def Observe(self, request: pb.ObserveRequest, context: Any) -> pb.ObserveResponse:
+        self.observed.append(request)
+        await self._refuse(request.container, context)
+        if request.container not in self.facts:
+            missing = TargetRefused(Code.TARGET_NOT_FOUND, f"there is no container {request.container!a}")
+            await _abort(context, missing)
+        return self.facts[request.container]
 
     async def reconcile(self, approval_id: str, outcome: str) -> None:
         """Write what the gateway would after a crash."""
