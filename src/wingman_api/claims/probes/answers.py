@@ -57,7 +57,7 @@ class Answers:
         place = await self._place(assertion.url)
         if place is None:
             return unknown(NOT_ALLOWED)
-        refused = True
+        refused = bool(place.addresses)
         for address in place.addresses:
             try:
                 return await self._ask(place, address, assertion)
@@ -84,7 +84,7 @@ class Answers:
         except ValueError:
             addresses = await self._resolve(name, port)
         # All of them, or none: a name with one foot elsewhere is not chosen from.
-        if not addresses or not all(self._hosts.reach(url.scheme, name, port, each) for each in addresses):
+        if not all(self._hosts.reach(url.scheme, name, port, each) for each in addresses):
             return None
         return _Place(url, name, port, tuple(addresses[:MOST_ADDRESSES]))
 

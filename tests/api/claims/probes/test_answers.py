@@ -210,12 +210,16 @@ async def test_a_name_is_resolved_once_and_that_address_is_asked(server: Server)
 
 @pytest.mark.parametrize(
     "answer",
-    [[LOOPBACK], ["93.184.216.34", LOOPBACK], ["10.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["169.254.169.254"], []],
+    [[LOOPBACK], ["93.184.216.34", LOOPBACK], ["10.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["169.254.169.254"]],
 )
 async def test_a_public_name_that_points_inside_is_not_followed(server: Server, answer: list[str]):
     url = f"http://a.example:{server.port}/"
     assert await _resolved([Host("a.example", server.port)], url, Resolver(answer)) == Seen("unknown", NOT_ALLOWED)
     assert server.requests == []
+
+
+async def test_a_listed_name_that_does_not_resolve_decides_nothing():
+    assert await _resolved([Host("web", None)], "http://web/", Resolver([])) == Seen("unknown", module.NO_ANSWER)
 
 
 async def test_a_public_name_may_point_inside_where_the_address_is_listed_too(server: Server):
