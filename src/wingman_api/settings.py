@@ -15,9 +15,18 @@ from typing import Annotated, Final, Literal, Self
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from wingman_api.claims.probes.hosts import Host
 from wingman_core.errors import Code, SettingInvalid
 from wingman_core.quota import Quota
 
@@ -60,6 +69,15 @@ class Settings(BaseSettings):
     published_on_loopback: bool = False
     """Whether ``api_listen`` is only reached through a port that somebody published on loopback alone."""
 
+    claim_roots: str = ""
+    """Colon-separated absolute directories beneath which claims may be looked at; empty: none."""
+    claim_hidden: str = ""
+    """Colon-separated absolute directories that are not looked into, wherever the roots are."""
+    claim_hosts: str = ""
+    """Comma-separated ``host`` or ``host:port`` that claims about HTTP may be looked at on; empty: none."""
+    claim_machine: bool = False
+    """Whether this process sees the machine's processes, ports and packages, and not those of a container it is in."""
+
     token_lifetime: Annotated[int, Field(ge=5, le=300)] = 60
     """Seconds a capability is valid."""
     expiry_high: Annotated[int, Field(ge=60, le=7 * 86400)] = 900
@@ -93,6 +111,36 @@ class Settings(BaseSettings):
     rate_limit_failures: Rate = "30/60"
     """Of one address with a key that is none."""
 
+    @property
+    def root_directories(self) -> tuple[str, ...]:
+        """The directories of ``claim_roots``."""
+        return _listed(self.claim_roots, ":")
+
+    @property
+    def hidden_directories(self) -> tuple[str, ...]:
+        """The directories of ``claim_hidden``."""
+        return _listed(self.claim_hidden, ":")
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The hosts of ``claim_hosts``."""
+        return tuple(map(Host.read, _listed(self.claim_hosts, ",")))
+
+    @field_validator("claim_roots", "claim_hidden")
+    @classmethod
+    def _are_absolute(cls, value: str) -> str:
+        for path in _listed(value, ":"):
+            if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+                raise ValueError(f"{path!a} is no absolute path without ..")
+        return value
+
+    @field_validator("claim_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for entry in _listed(value, ","):
+            Host.read(entry)
+        return value
+
     @model_validator(mode="after")
     def _nobody_is_anonymous_in_prd(self) -> Self:
         if self.environment == "prd" and self.anonymous_role is not None:
@@ -119,6 +167,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the arguments of the constructor alone: ``load`` says where they come from."""
         return (init_settings,)
+
+
+def _listed(text: str, separator: str) -> tuple[str, ...]:
+    return tuple(part for each in text.split(separator) if (part := each.strip()))
 
 
 def load(environ: Mapping[str, str]) -> Settings:

@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from wingman_api.claims.probes.hosts import Host
 from wingman_api.settings import load, thumbprint, tls_files, token_key
 from wingman_cli.pki import Authority
 from wingman_core.errors import SettingInvalid
@@ -71,6 +72,14 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_RATE_LIMIT_WRITES", "600"),
         ("WINGMAN_RATE_LIMIT_ANONYMOUS", "600/86400"),
         ("WINGMAN_RATE_LIMIT_FAILURES", ""),
+        ("WINGMAN_CLAIM_ROOTS", "tmp"),
+        ("WINGMAN_CLAIM_ROOTS", "/srv:/a/../b"),
+        ("WINGMAN_CLAIM_ROOTS", "/srv\0"),
+        ("WINGMAN_CLAIM_HIDDEN", "."),
+        ("WINGMAN_CLAIM_HOSTS", "http://example.org"),
+        ("WINGMAN_CLAIM_HOSTS", "example.org,*"),
+        ("WINGMAN_CLAIM_HOSTS", "127.1"),
+        ("WINGMAN_CLAIM_MACHINE", "maybe"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
@@ -78,6 +87,18 @@ def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, 
     with pytest.raises(SettingInvalid) as refused:
         load(environ)
     assert refused.value.details == {"setting": name}
+
+
+def test_claims_are_looked_at_nowhere_by_default_and_where_lists_say(environ: dict[str, str]):
+    settings = load(environ)
+    assert (settings.root_directories, settings.hosts, settings.claim_machine) == ((), (), False)
+    environ["WINGMAN_CLAIM_ROOTS"] = "/srv/a: /srv/b/ ::"
+    environ["WINGMAN_CLAIM_HIDDEN"] = "/srv/a/keys"
+    environ["WINGMAN_CLAIM_HOSTS"] = "Example.org., web:8080,"
+    settings = load(environ)
+    assert settings.root_directories == ("/srv/a", "/srv/b/")
+    assert settings.hidden_directories == ("/srv/a/keys",)
+    assert settings.hosts == (Host("example.org", None), Host("web", 8080))
 
 
 def test_nobody_is_anonymous_in_prd(environ: dict[str, str]):

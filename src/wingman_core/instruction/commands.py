@@ -33,87 +33,17 @@ _TOKEN: Final = re.compile(r"""(?P<operator>\|\|?|&&?|[;`()<>]|\$\()|(?P<word>(?
 _TRAILING: Final = ".:!?"
 _SENTENCE_END: Final = frozenset(".!?")
 _STOP: Final = frozenset(
-    [
-        "after",
-        "afterwards",
-        "and",
-        "are",
-        "as",
-        "because",
-        "before",
-        "but",
-        "by",
-        "else",
-        "for",
-        "from",
-        "if",
-        "in",
-        "instead",
-        "into",
-        "is",
-        "it",
-        "must",
-        "nor",
-        "of",
-        "on",
-        "or",
-        "shall",
-        "should",
-        "so",
-        "that",
-        "the",
-        "then",
-        "this",
-        "to",
-        "until",
-        "when",
-        "where",
-        "which",
-        "while",
-        "will",
-        "with",
-        "without",
-    ]
+    "after afterwards and are as because before but by else for from if in instead into is it must nor of on or "
+    "shall should so that the then this to until when where which while will with without".split()
 )
 """English words that end a command written into a sentence."""
 
 _GROUPS: Final = frozenset(
-    [
-        "builder",
-        "buildx",
-        "compose",
-        "container",
-        "context",
-        "image",
-        "network",
-        "node",
-        "plugin",
-        "stack",
-        "swarm",
-        "system",
-        "volume",
-    ]
+    "builder buildx compose container context image network node plugin stack swarm system volume".split()
 )
 _WITH_VALUE: Final = frozenset(
-    [
-        "-C",
-        "-H",
-        "-c",
-        "-f",
-        "-l",
-        "-p",
-        "--config",
-        "--context",
-        "--env-file",
-        "--file",
-        "--git-dir",
-        "--host",
-        "--log-level",
-        "--profile",
-        "--project-directory",
-        "--project-name",
-        "--work-tree",
-    ]
+    "-C -H -c -f -l -p --config --context --env-file --file --git-dir --host --log-level --profile "
+    "--project-directory --project-name --work-tree".split()
 )
 """Flags of docker, compose and git before the subcommand whose next word is their value."""
 

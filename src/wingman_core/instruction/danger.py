@@ -22,9 +22,7 @@ NEEDLES: Final = (
 )
 """In lower case; a line without one is not looked at."""
 
-_SHELLS: Final = frozenset(
-    ["sh", "bash", "zsh", "dash", "ksh", "fish", "python", "python3", "perl", "ruby", "node", "php", "pwsh"]
-)
+_SHELLS: Final = frozenset("sh bash zsh dash ksh fish python python3 perl ruby node php pwsh".split())
 _FETCHERS: Final = frozenset({"curl", "wget", "fetch", "base64"})
 _PREFIXES: Final = frozenset({"sudo", "doas", "env", "exec", "nohup", "xargs", "-E"})
 _RUNNING: Final = _SHELLS | {"eval", "source", ".", "-c"}

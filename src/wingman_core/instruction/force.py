@@ -25,38 +25,17 @@ _OFF: Final = frozenset({"=false", "=0", "=no"})
 _LONG_FLAG: Final = re.compile(r"(?<![\w-])(--?[a-z][a-z-]{1,40})(=[a-z0-9]{0,8})?")
 
 _FORCEFUL: Final = frozenset(
-    [
-        "rm",
-        "mv",
-        "cp",
-        "umount",
-        "userdel",
-        "groupdel",
-        "lvremove",
-        "vgremove",
-        "pvremove",
-        "wipefs",
-        "mkfs",
-        "reboot",
-        "halt",
-        "poweroff",
-        "shutdown",
-        "npm",
-        "npx",
-        "yarn",
-        "pnpm",
-        "rpm",
-        "dropdb",
-    ]
+    "rm mv cp umount userdel groupdel lvremove vgremove pvremove wipefs mkfs reboot halt poweroff shutdown npm "
+    "npx yarn pnpm rpm dropdb".split()
 )
 """Commands whose -f is force, whatever follows."""
 _DOCKER: Final = frozenset({"rm", "rmi", "remove", "prune", "leave", "disable"})
 _SUBCOMMANDS: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("docker", "docker-compose", "podman", "nerdctl"), _DOCKER),
-    "git": frozenset(["push", "clean", "checkout", "switch", "branch", "rm", "mv", "add", "tag", "worktree"]),
-    "zfs": frozenset(["destroy", "rollback", "unmount"]),
-    "zpool": frozenset(["destroy", "export", "create"]),
-    "systemctl": frozenset(["reboot", "poweroff", "halt"]),
+    "git": frozenset("push clean checkout switch branch rm mv add tag worktree".split()),
+    "zfs": frozenset("destroy rollback unmount".split()),
+    "zpool": frozenset("destroy export create".split()),
+    "systemctl": frozenset("reboot poweroff halt".split()),
 }
 """Commands whose -f is force behind these subcommands, and something else before them."""
 _KILL: Final = frozenset({"kill", "pkill", "killall"})

@@ -19,9 +19,7 @@ _SYSTEM_PATH: Final = re.compile(
 )
 _DEVICE: Final = re.compile(r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|mapper/|md|dm-|disk/|loop)")
 _EVERYBODY: Final = re.compile(r"[0-7]?777|(?:a|ugo|o)?\+r?wx?")
-_GUARDIANS: Final = frozenset(
-    ["docker", "docker.service", "docker.socket", "containerd", "ssh", "sshd", "auditd", "firewalld", "ufw"]
-)
+_GUARDIANS: Final = frozenset("docker docker.service docker.socket containerd ssh sshd auditd firewalld ufw".split())
 _TIME: Final = re.compile(r"now|\+[0-9]+|[0-9]{1,2}:[0-9]{2}|-[hrPHkf]+|0")
 
 

@@ -18,241 +18,37 @@ _REACH: Final = 240
 _AFTER_WORDS: Final = 16
 
 _NEGATIONS: Final = frozenset(
-    [
-        "never",
-        "not",
-        "no",
-        "without",
-        "avoid",
-        "avoids",
-        "avoiding",
-        "don't",
-        "dont",
-        "cannot",
-        "can't",
-        "mustn't",
-        "shouldn't",
-        "shan't",
-        "won't",
-        "doesn't",
-        "refrain",
-        "nor",
-        "neither",
-        "forbid",
-        "forbids",
-        "forbidding",
-        "prohibit",
-        "prohibits",
-        "reject",
-        "rejects",
-        "refuse",
-        "refuses",
-        "disallow",
-        "disallows",
-        "exclude",
-        "excludes",
-        "excluding",
-    ]
+    "never not no without avoid avoids avoiding don't dont cannot can't mustn't shouldn't shan't won't doesn't "
+    "refrain nor neither forbid forbids forbidding prohibit prohibits reject rejects refuse refuses disallow "
+    "disallows exclude excludes excluding".split()
 )
-_FORBIDDEN: Final = frozenset(["forbidden", "prohibited", "banned", "disallowed", "off-limits"])
-_NOT_A_PROHIBITION_AFTER: Final = frozenset(["why", "if", "whether", "or", "than"])
+_FORBIDDEN: Final = frozenset("forbidden prohibited banned disallowed off-limits".split())
+_NOT_A_PROHIBITION_AFTER: Final = frozenset("why if whether or than".split())
 _VERBS: Final = frozenset(
-    [
-        "add",
-        "apply",
-        "call",
-        "delete",
-        "disable",
-        "do",
-        "enable",
-        "execute",
-        "give",
-        "grant",
-        "invoke",
-        "issue",
-        "kill",
-        "mount",
-        "need",
-        "pass",
-        "push",
-        "put",
-        "reboot",
-        "recommend",
-        "remove",
-        "require",
-        "restart",
-        "rely",
-        "resort",
-        "run",
-        "send",
-        "set",
-        "skip",
-        "start",
-        "stop",
-        "suggest",
-        "touch",
-        "type",
-        "use",
-        "work",
-        "write",
-        "adding",
-        "applying",
-        "calling",
-        "deleting",
-        "disabling",
-        "doing",
-        "enabling",
-        "executing",
-        "invoking",
-        "issuing",
-        "killing",
-        "mounting",
-        "passing",
-        "pushing",
-        "rebooting",
-        "removing",
-        "restarting",
-        "running",
-        "setting",
-        "skipping",
-        "starting",
-        "stopping",
-        "using",
-        "writing",
-        "used",
-        "run",
-    ]
+    "add apply call delete disable do enable execute give grant invoke issue kill mount need pass push put reboot "
+    "recommend remove require restart rely resort run send set skip start stop suggest touch type use work write "
+    "adding applying calling deleting disabling doing enabling executing invoking issuing killing mounting passing "
+    "pushing rebooting removing restarting running setting skipping starting stopping using writing used run".split()
 )
 _TAME: Final = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "any",
-        "anything",
-        "are",
-        "as",
-        "be",
-        "commands",
-        "command",
-        "container",
-        "containers",
-        "data",
-        "docker",
-        "either",
-        "etc",
-        "ever",
-        "every",
-        "e.g",
-        "flag",
-        "flags",
-        "following",
-        "force",
-        "forced",
-        "from",
-        "git",
-        "host",
-        "i.e",
-        "in",
-        "include",
-        "including",
-        "is",
-        "like",
-        "mode",
-        "new",
-        "of",
-        "on",
-        "option",
-        "options",
-        "or",
-        "other",
-        "part",
-        "prod",
-        "production",
-        "script",
-        "scripts",
-        "shell",
-        "server",
-        "such",
-        "sudo",
-        "that",
-        "the",
-        "these",
-        "this",
-        "those",
-        "to",
-        "under",
-        "via",
-        "with",
-        "all",
-        "allowed",
-        "directly",
-        "under",
-        "circumstances",
-        "ours",
-        "user",
-        "users",
-        "volumes",
-        "volume",
-        "images",
-        "image",
-        "network",
-        "networks",
-        "branch",
-        "branches",
-        "main",
-        "master",
-        "history",
-        "operations",
-        "operation",
-        "privileged",
-        "privileges",
-        "destructive",
-        "dangerous",
-        "manually",
-        "tools",
-        "tool",
-        "anywhere",
-        "steps",
-        "step",
-        "at",
-        "time",
-        "worker",
-        "workers",
-        "agent",
-        "agents",
-        "we",
-        "you",
-        "must",
-        "may",
-        "should",
-        "shall",
-        "will",
-        "i",
-        "socket",
-        "host's",
-    ]
+    "a an and any anything are as be commands command container containers data docker either etc ever every e.g "
+    "flag flags following force forced from git host i.e in include including is like mode new of on option options "
+    "or other part prod production script scripts shell server such sudo that the these this those to under via "
+    "with all allowed directly under circumstances ours user users volumes volume images image network networks "
+    "branch branches main master history operations operation privileged privileges destructive dangerous manually "
+    "tools tool anywhere steps step at time worker workers agent agents we you must may should shall will i "
+    "socket host's".split()
 )
-_EXCEPTIONS: Final = frozenset(
-    ["unless", "except", "excepting", "until", "but", "without", "only", "otherwise", "instead", "rather"]
-)
-_BEFORE_VERBS: Final = frozenset(
-    ["or", "to", "ever", "even", "must", "may", "do", "be", "we", "you", "force", "forced", "on"]
-)
-_LISTED: Final = frozenset(["flags", "commands", "containers", "ever", "volumes", "never"])
+_EXCEPTIONS: Final = frozenset("unless except excepting until but without only otherwise instead rather".split())
+_BEFORE_VERBS: Final = frozenset("or to ever even must may do be we you force forced on".split())
+_LISTED: Final = frozenset("flags commands containers ever volumes never".split())
 """Words that may end in a comma inside a prohibition, as code may."""
-_CONDITIONS: Final = frozenset(
-    ["if", "when", "whenever", "once", "case", "where", "should", "unless", "until", "while", "because", "since"]
-)
-_DESCRIBING: Final = frozenset(["is", "are", "was", "were", "does", "did", "has", "have", "had"])
-_DESCRIPTIONS: Final = frozenset(["doesn't", "won't", "no", "without", "cannot", "can't"])
-_LINKS: Final = frozenset(
-    ["is", "are", "be", "stay", "remain", "remains", "strictly", "explicitly", "absolutely", "always", "both", "all"]
-)
-_MODALS: Final = frozenset(["must", "may", "can", "should", "shall", "will"])
-_DENIED: Final = frozenset(
-    ["allowed", "permitted", "used", "acceptable", "needed", "required", "run", "be", "necessary", "tolerated", "an"]
-)
+_CONDITIONS: Final = frozenset("if when whenever once case where should unless until while because since".split())
+_DESCRIBING: Final = frozenset("is are was were does did has have had".split())
+_DESCRIPTIONS: Final = frozenset("doesn't won't no without cannot can't".split())
+_LINKS: Final = frozenset("is are be stay remain remains strictly explicitly absolutely always both all".split())
+_MODALS: Final = frozenset("must may can should shall will".split())
+_DENIED: Final = frozenset("allowed permitted used acceptable needed required run be necessary tolerated an".split())
 
 _PIECE: Final = re.compile(r"`[^`\n]{0,200}`|[^\s`]+")
 _WORD_EDGE: Final = "\"'()[]{}*_~>:.!?,;"
