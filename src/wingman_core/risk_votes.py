@@ -104,6 +104,8 @@ _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
 """Characters that show nothing, and could stand inside a word to hide it."""
+_PHRASES: Final = re.compile("[\u3200-\u33ff\ufdf0-\ufdfc]")
+"""Characters that NFKC unfolds into up to eighteen; no word of ours is among them, and a text shall not grow so."""
 _OUR_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _CHECKS: Final[Mapping[str, Level]] = MappingProxyType(
     {
@@ -154,7 +156,8 @@ def of_radii(radii: Sequence[BlastRadius]) -> Vote:
 
 def of_wording(wording: Sequence[str]) -> Vote:
     """Judge the words of the task and the instruction."""
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", " ".join(wording))).casefold()
+    visible = _PHRASES.sub(" ", _INVISIBLE.sub("", " ".join(wording)))
+    text = unicodedata.normalize("NFKC", visible).casefold()
     plain = " ".join(text.split())
     for level, pattern in _PATTERNS:
         found = sorted({match[0] for match in pattern.finditer(plain)})

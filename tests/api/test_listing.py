@@ -122,3 +122,19 @@ async def test_an_unknown_request_is_not_found(api: Api):
     response = await api.call("alice", "GET", f"/approvals/apr_{'2' * 26}")
     assert (response.status_code, response.json()["code"]) == (404, "APPROVAL_UNKNOWN")
     assert response.json()["details"] == {"id": f"apr_{'2' * 26}"}
+
+
+MANY_LATE = """
+INSERT INTO approval_request (id, worker, requested_by, environment, task_name, instruction, status, people_needed,
+                              risk_level, dedupe_digest, created_at, expires_at)
+SELECT 'apr_' || lpad(translate(n::text, '0189', 'abcd'), 26, 'z'), 'agent-9', 'agent-9', 'test', 'x', 'x', 'PENDING', 1,
+       'LOW', 'late ' || n, now() - interval '2 hours', now() - interval '1 hour'
+FROM generate_series(1, 1200) AS n
+"""
+
+
+async def test_however_many_expired_none_of_them_is_pending(api: Api):
+    await api.sql(MANY_LATE)
+    assert (await api.call("alice", "GET", "/approvals/pending")).json() == {"pending": [], "count": 0}
+    events = await api.sql("SELECT count(*) AS n FROM approval_history WHERE event = 'expired'")
+    assert events[0]["n"] == 1200

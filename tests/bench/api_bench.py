@@ -2,7 +2,8 @@
 
 Everything is as `wingman up` serves it: one API process, the real gateway, an embedded Postgres that fsyncs, a real
 Docker engine where one can be had (without one the row with a command is left out). The load comes from this process.
-Rounds of the baseline and of ours take turns; the median round counts.
+Rounds of the baseline and of ours take turns; the median round counts. The CPU is the server process's alone, and holds
+whatever else the machine does.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.load import Figures, load, post
+from tests.bench.load import Figures, Server, load, post
 from wingman_api.identity.caller import Role
 from wingman_cli.demo_containers import Containers
 from wingman_cli.embedded_db import OWNER, EmbeddedPostgres
@@ -48,8 +49,8 @@ class Unlimited(Local):
 
 
 @asynccontextmanager
-async def bare_endpoint(postgres: EmbeddedPostgres) -> AsyncIterator[int]:
-    """Serve the baseline from a process of its own; yield its port."""
+async def bare_endpoint(postgres: EmbeddedPostgres) -> AsyncIterator[Server]:
+    """Serve the baseline from a process of its own."""
     owner, access, port = postgres.connection(OWNER), postgres.connection("wingman_api"), _free_port(0)
     connection = await owner.connect()
     await connection.execute("CREATE TABLE bare_api (id bigserial PRIMARY KEY, body text NOT NULL)")
@@ -67,7 +68,7 @@ async def bare_endpoint(postgres: EmbeddedPostgres) -> AsyncIterator[int]:
             else:
                 writer.close()
                 break
-        yield port
+        yield Server(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -88,12 +89,11 @@ def bare_wishes(count: int) -> list[bytes]:
 class Bench:
     """Rounds against one instance."""
 
-    def __init__(self, ports: tuple[int, int], keys: tuple[str, str], *, times: int, rounds: int) -> None:
-        """Take the API's port and the baseline's, a worker's and an approver's key, requests a round, rounds."""
-        self._api, self._bare = ports
+    def __init__(self, servers: tuple[Server, Server], keys: tuple[str, str], *, times: int, rounds: int) -> None:
+        """Take the API and the baseline, a worker's and an approver's key, requests a round, rounds."""
+        self._api, self._bare = servers
         self._worker, self._approver = keys
         self._times, self._rounds = times, rounds
-        self._rows = 0
 
     async def asking(self, label: str, **more: object) -> tuple[list[Figures], list[Figures], list[str]]:
         """Return our rounds, the baseline's, and the ids of what was asked for."""
@@ -124,7 +124,8 @@ async def measure(place: Path, found: Found, *, times: int, rounds: int) -> Tabl
     """Start everything, measure, stop."""
     instance = Instance(place / "data")
     plan = Plan(instance, 0, found.address, has_engine=bool(found.version))
-    table = Table("", "per second", "p50 ms", "p99 ms", "baseline", "p50 ms", "p99 ms", "ratio")
+    figures = ("p50 ms", "p99 ms", "cpu ms")
+    table = Table("", "per second", *figures, "baseline", *figures, "ratio")
     table.title = f"{CONNECTIONS} connections, {rounds} rounds of {times}; baseline: a bare endpoint, two commits"
     async with Unlimited(plan, tell=print, environ=os.environ) as local, bare_endpoint(local.postgres) as bare:
         async with key_store(local.postgres.connection("wingman_api")) as store:
@@ -132,7 +133,8 @@ async def measure(place: Path, found: Found, *, times: int, rounds: int) -> Tabl
                 (await store.create(WORKER, Role.WORKER)).text,
                 (await store.create("bench-approver", Role.APPROVER)).text,
             )
-        bench = Bench((int(local.api.rpartition(":")[2]), bare), keys, times=times, rounds=rounds)
+        api = Server(int(local.api.rpartition(":")[2]), local.supervisor.pid("api") or 0)
+        bench = Bench((api, bare), keys, times=times, rounds=rounds)
         await bench.asking("warm")
         ours, theirs, ids = await bench.asking("sign-off")
         _add(table, "POST /approvals/request, no command", ours, theirs)
@@ -147,12 +149,12 @@ def _add(table: Table, what: str, ours: list[Figures], theirs: list[Figures]) ->
     def middle(rounds: list[Figures], of: Callable[[Figures], float]) -> float:
         return statistics.median(of(figures) for figures in rounds)
 
-    cells = [
-        [middle(r, lambda f: f.rate), middle(r, lambda f: f.median), middle(r, lambda f: f.p99)] for r in (ours, theirs)
-    ]
-    (mine, *mine_ms), (bare, *bare_ms) = cells
-    numbers = [f"{mine:,.0f}", *(f"{ms:.1f}" for ms in mine_ms), f"{bare:,.0f}", *(f"{ms:.1f}" for ms in bare_ms)]
-    table.add_row(what, *numbers, f"{mine / bare:.2f}")
+    numbers = []
+    for rounds in (ours, theirs):
+        numbers.append(f"{middle(rounds, lambda f: f.rate):,.0f}")
+        numbers += [f"{middle(rounds, of):.2f}" for of in (lambda f: f.median, lambda f: f.p99, lambda f: f.cpu)]
+    ratio = middle(ours, lambda f: f.rate) / middle(theirs, lambda f: f.rate)
+    table.add_row(what, *numbers, f"{ratio:.2f}")
 
 
 def main() -> None:

@@ -9,17 +9,33 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import psutil
+
 OK = b"HTTP/1.1 200"
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a round gave: answers, requests per second, and latencies in milliseconds."""
+    """What a round gave: answers, requests per second, latencies and the server's own CPU a request in ms."""
 
     answers: list[bytes]
     rate: float
     median: float
     p99: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that serves on a port of loopback."""
+
+    port: int
+    pid: int
+
+    def cpu(self) -> float:
+        """The seconds of CPU that the process has used, all its threads together."""
+        used = psutil.Process(self.pid).cpu_times()
+        return float(used.user + used.system)
 
 
 def post(path: str, body: bytes, key: str = "") -> bytes:
@@ -29,18 +45,19 @@ def post(path: str, body: bytes, key: str = "") -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def load(port: int, requests: Iterable[bytes], *, connections: int) -> Figures:
+async def load(server: Server, requests: Iterable[bytes], *, connections: int) -> Figures:
     """Send every request over so many connections; fail on the first answer that is not 200."""
     left = iter(requests)
     answers: list[bytes] = []
     seconds: list[float] = []
-    began = time.perf_counter()
+    began, used = time.perf_counter(), server.cpu()
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
-            group.create_task(_connection(port, left, answers, seconds))
+            group.create_task(_connection(server.port, left, answers, seconds))
     rate = len(answers) / (time.perf_counter() - began)
     cuts = statistics.quantiles(seconds, n=100)
-    return Figures(answers, rate, cuts[49] * 1000, cuts[98] * 1000)
+    cpu = (server.cpu() - used) / len(answers)
+    return Figures(answers, rate, cuts[49] * 1000, cuts[98] * 1000, cpu * 1000)
 
 
 async def _connection(port: int, left: Iterator[bytes], answers: list[bytes], seconds: list[float]) -> None:

@@ -72,6 +72,7 @@ def test_what_stops_is_counted_over_all_commands():
         ("\N{FULLWIDTH LATIN SMALL LETTER W}ipe", Level.HIGH, "wipe"),
         ("wi\N{ZERO WIDTH SPACE}pe", Level.HIGH, "wipe"),
         ("w\N{SOFT HYPHEN}i\N{RIGHT-TO-LEFT OVERRIDE}pe", Level.HIGH, "wipe"),
+        ("\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}wipe", Level.HIGH, "wipe"),
         ("on production", Level.HIGH, "production"),
         ("unswiped, rootless and enforced", Level.LOW, "ordinary"),
     ],

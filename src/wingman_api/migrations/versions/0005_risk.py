@@ -1,4 +1,4 @@
-"""Sources of risk that were absent, and an index for what people rejected of a worker's requests."""
+"""Sources of risk that were absent; indexes for a worker's rejected requests, and for pages of one status."""
 
 from typing import Final
 
@@ -12,9 +12,14 @@ ABSENT: Final = "ALTER TABLE approval_vote ALTER COLUMN level DROP NOT NULL"
 REJECTED: Final = """
 CREATE INDEX approval_request_rejected ON approval_request (worker, decided_at) WHERE status = 'REJECTED'
 """
+STATUS: Final = """
+CREATE INDEX approval_request_status ON approval_request (status, created_at DESC, id DESC)
+WHERE status <> 'AUTO_APPROVED'
+"""
+"""Of automatic ones there are so many that the index by time alone serves them."""
 
 
 def upgrade() -> None:
-    """Let a source be absent, and find rejections."""
-    for statement in (ABSENT, REJECTED):
+    """Let a source be absent, and find rejections and rare statuses."""
+    for statement in (ABSENT, REJECTED, STATUS):
         op.execute(statement)
