@@ -307,6 +307,10 @@ def test_an_interpreter_in_a_flag_is_told(flags: str):
             "/usr/bin/fish-counter",
             "pythonic",
             "echo 'a b'",
+            "service-monitor x",
+            "cat /etc/daemon",
+            "ls x86_64",
+            "ocamlfind-not old.bak",
             "touch /srv/a.txt",
         ),
         *("httpd-foreground", "sh2elf-not x", "cat /app/run.sh"),
@@ -334,6 +338,10 @@ def test_exec_states_its_privileges(text: str, privileges: tuple[str, ...]):
         *("perl5.36-x86_64-linux-gnu", "python3.11-dbg", "micropython", "bash-static", "mksh-static", "busybox-static"),
         *("sh.distrib", "vim.basic", "vim.tiny", "nc.openbsd", "nc.traditional", "original-awk", "tini-static"),
         *("luajit-2.1.0-beta3", "runcon", "bwrap", "qemu-x86_64"),
+        *("posh", "lksh", "rksh", "sash", "hush", "git-shell", "bash.real", "dash.orig", "sh.old", "zsh-bak", "sh.bak"),
+        *("php-cgi", "php-fpm8.2", "phpdbg8.2", "ts-node", "jruby", "jython", "ocaml", "sbcl", "raku", "qjs", "tcc"),
+        *("ip netns exec x sh2", "unbuffer", "fakeroot", "proot", "daemon", "x86_64", "i386", "service", "systemctl"),
+        *("numactl", "cgexec", "prlimit", "firejail", "valgrind", "runsv", "xvfb-run", "dbus-run-session", "newgrp"),
     ],
 )
 def test_a_distributions_name_for_an_interpreter_is_one(program: str):
