@@ -204,6 +204,11 @@ PRIVILEGED = {
     "immunity from the OOM killer": "--oom-kill-disable",
     "preference of the OOM killer": "--oom-score-adj=-1000",
     "real time": "--cpu-rt-runtime 950000",
+    "real time by ulimit": "--ulimit rtprio=99",
+    "real time by ulimit, later": "--ulimit rtprio=0:1",
+    "real time by ulimit, without a bound": "--ulimit rtprio=-1",
+    "priority over others by ulimit": "--ulimit nice=21",
+    "priority over others by ulimit, without a bound": "--ulimit nice=0:-1",
 }
 
 
@@ -224,6 +229,7 @@ HARMLESS = (
     "--network shop --network-alias web --ipc private --cgroupns private",
     "-u 1000:1000 -u nginx --group-add 44",
     "--log-driver json-file --log-opt max-size=10m --log-opt max-file=3",
+    "--ulimit rtprio=0 --ulimit nice=20 --ulimit nproc=-1",
     "--oom-score-adj 500 --ulimit nofile=1024 --sysctl net.core.somaxconn=1024 --shm-size 64m",
     "-e PATH=/bin -e DOCKER=1",
 )
