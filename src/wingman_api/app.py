@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -17,12 +18,16 @@ from typing import Final
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from structlog.typing import FilteringBoundLogger
 
 from wingman_api import openapi, problems
 from wingman_api.approvals import routes as approvals
 from wingman_api.approvals.requests import Lifetimes, Requests
 from wingman_api.approvals.store import RequestStore
+from wingman_api.audit import routes as audit
+from wingman_api.audit.receipts import Receipts
+from wingman_api.audit.store import AuditLog
 from wingman_api.edge import Edge
 from wingman_api.executions import routes as executions
 from wingman_api.executions.executions import Executions
@@ -36,18 +41,24 @@ from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.ids import new_id
+from wingman_api.metrics import Metrics
 from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import Database, open_database
+from wingman_api.telemetry import OFF, traced
+from wingman_api.tokens import routes as tokens
+from wingman_api.tokens.tokens import Tokens
+from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
 from wingman_core.errors import Code, SettingInvalid, WingmanError
 
 NAME: Final = "wingman"
-EXIT_SETTING: Final = 2
 KEEP_ALIVE: Final = 15
 BACKLOG: Final = 2048
+WORKER_GRACE: Final = 5.0
+"""Seconds beyond the drain before a worker that does not end is killed."""
 PATIENCE: Final = 120.0
 """Seconds for the gateway to accept: other executions on the same target go first."""
 LONGEST_HEADER: Final = 32 * 1024
@@ -71,7 +82,9 @@ class Files:
         return cls(key, chain, authority, signer)
 
 
-def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime]) -> FastAPI:
+def create_app(
+    settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime], telemetry: TelemetryConfig = OFF
+) -> FastAPI:
     """Return the application; it connects to database and gateway in its lifespan. ``now`` returns aware times.
 
     Raises ``SettingInvalid`` where a key or certificate cannot be used. ``app.state.closing`` is an event that
@@ -113,11 +126,13 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        telemetry=telemetry,
     )
-    app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
+    app.state.metrics = Metrics()
+    app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, policy)]
+    routers = [feature.router for feature in (system, approvals, executions, tokens, audit, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -156,16 +171,20 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
         anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
     )
     app.state.requests = requests
+    mint = Mint(signer, environment=environment, now=now, new_id=new_id)
+    app.state.tokens = Tokens(requests, ExecutionStore(database), mint=mint, now=now)
     app.state.executions = Executions(
         ExecutionStore(database),
         requests,
         gateway,
-        mint=Mint(signer, environment=environment, now=now, new_id=new_id),
+        mint=mint,
         relay=relay,
         signals=signals,
         now=now,
         closing=app.state.closing,
     )
+    app.state.audit_log = AuditLog(database)
+    app.state.receipts = Receipts(app.state.audit_log, requests)
     app.state.health = Health(database, gateway)
 
 
@@ -210,14 +229,25 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what runs."""
-    app = create_app(settings, log, utc_now)
-    with listen(settings.api_listen) as listener:
+async def serve(settings: Settings, log: FilteringBoundLogger, handed: socket.socket | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, then finish what runs; with several workers, have them do so.
+
+    ``handed`` is the socket of a parent that keeps workers, of which this is one. Returns the exit code.
+    """
+    telemetry = traced(settings.otlp_endpoint, version(NAME), settings.environment)
+    with telemetry as config, handed or listen(settings.api_listen) as listener:
+        app = create_app(settings, log, utc_now, config)
         host, port = listener.getsockname()[:2]
         log.info("serving", host=host, port=port, environment=settings.environment)
-        await Server(server_config(app, settings), app.state.closing).serve([listener])
+        if handed is None and settings.api_workers > 1:
+            grace = settings.drain + WORKER_GRACE
+            return await Workers(listener, settings.api_workers, grace=grace, log=log).run()
+        server = Server(server_config(app, settings), app.state.closing)
+        if handed is not None:
+            end_with_parent(lambda: server.handle_exit(signal.SIGTERM, None))
+        await server.serve([listener])
     log.info("stopped")
+    return 0
 
 
 def listen(address: str) -> socket.socket:
@@ -240,6 +270,7 @@ def json_log() -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stdout),
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -253,8 +284,7 @@ def json_log() -> FilteringBoundLogger:
 def main() -> int:
     """Run the API; return the exit code, with one line on standard error where it cannot start."""
     try:
-        asyncio.run(serve(load(os.environ), json_log()))
+        return asyncio.run(serve(load(os.environ), json_log(), inherited(os.environ)))
     except WingmanError as error:
         sys.stderr.write(f"wingman-api: {error}\n")
         return EXIT_SETTING
-    return 0

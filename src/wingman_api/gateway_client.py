@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from wingman_api.gateway import Accepted, Chunk, Condition, Event, Finished, Outcome, Part, Preview
+from wingman_api.telemetry import onward
 from wingman_core.command import Facts
 from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_core.target import Kind, Reference, Role, Target
@@ -61,14 +62,14 @@ class GatewayClient:
         """Return what ``command`` would do; raise the gateway's refusal."""
         request = pb.PreviewRequest(command=command, worker=worker, environment=self._environment)
         try:
-            return _preview(await self._stub.Preview(request, timeout=PREVIEW_SECONDS))
+            return _preview(await self._stub.Preview(request, timeout=PREVIEW_SECONDS, metadata=onward()))
         except grpc.aio.AioRpcError as error:
             raise _refusal(error) from error
 
     async def execute(self, token: str, command: str) -> AsyncGenerator[Event, None]:
         """Yield the events of one execution; raise the gateway's refusal."""
         request = pb.ExecuteRequest(capability_token=token, command=command)
-        call = self._stub.Execute(request, timeout=EXECUTE_SECONDS)
+        call = self._stub.Execute(request, timeout=EXECUTE_SECONDS, metadata=onward())
         try:
             async for response in call:
                 yield _event(response)

@@ -18,6 +18,7 @@ TAGS: Final = (
     {"name": "system", "description": "The API itself; needs no key."},
     {"name": "approvals", "description": "Requests, previews, decisions."},
     {"name": "executions", "description": "Approved commands, their records and output."},
+    {"name": "audit", "description": "The append-only log, and receipts that verify offline."},
     {"name": "policy", "description": "What the policy would say."},
 )
 SCHEMA_PLACE: Final = "#/components/schemas/{model}"

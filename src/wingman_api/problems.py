@@ -43,6 +43,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.TARGET_CHANGED: 409,
     Code.TARGET_EXISTS: 409,
     Code.POLICY_NEEDS_PEOPLE: 409,
+    Code.OPERATION_MISMATCH: 409,
     Code.TOKEN_SPENT: 409,
     Code.APPROVAL_SPENT: 409,
     Code.APPROVAL_DECIDED: 409,
@@ -89,6 +90,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.CANONICAL_INVALID: 500,
     Code.LOG_CORRUPT: 500,
     Code.CHECKPOINT_INVALID: 500,
+    Code.RECEIPT_INVALID: 500,
     Code.SETTING_INVALID: 500,
     Code.INTERNAL: 500,
 }

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     environment: Literal["test", "prd"]
     api_listen: Address
     """``host:port``; port 0 takes a free one."""
+    api_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that serve it."""
     database_url: str
     db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD")]
     gateway_address: Address
@@ -53,6 +55,8 @@ class Settings(BaseSettings):
     """Seconds any other request waits."""
     drain: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """Seconds that relayed output gets after SIGTERM; executions go on in the gateway."""
+    otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
+    """Where traces go over OTLP/HTTP, such as ``http://collector:4318``; empty: nowhere."""
 
     @model_validator(mode="after")
     def _nobody_is_anonymous_in_prd(self) -> Self:

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -36,6 +36,8 @@ class Running:
 
     pid: int
     api: str
+    gateway: str
+    """``host:port`` of its gRPC, for tools with a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Instance:
 
     def announce(self, running: Running) -> None:
         """Say to other commands where the API is; call it while the directory is held."""
-        self.lock.write_text(json.dumps({"pid": running.pid, "api": running.api}))
+        self.lock.write_text(json.dumps(asdict(running)))
 
     def running(self) -> Running | None:
         """Return what the ``up`` that holds the directory announced, ``None`` if none does, or not yet."""
@@ -173,7 +175,7 @@ class Instance:
             if _locked(file.fileno(), fcntl.LOCK_SH, 0):
                 return None
             said = json.load(file)
-            return Running(int(said["pid"]), str(said["api"]))
+            return Running(int(said["pid"]), str(said["api"]), str(said["gateway"]))
         return None
 
     def _busy(self) -> SettingInvalid:

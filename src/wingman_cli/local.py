@@ -52,6 +52,8 @@ class Plan:
     docker_host: str
     has_engine: bool
     """Whether to wait until the engine is seen."""
+    workers: int = 1
+    """Processes of the API."""
 
 
 class Local:
@@ -62,6 +64,7 @@ class Local:
         self._plan = plan
         self._tell = tell
         self._inherited = {name: value for name, value in environ.items() if not name.startswith(PRIVATE)}
+        self._otlp = environ.get("WINGMAN_OTLP_ENDPOINT", "")
         self._stack = AsyncExitStack()
         self._postgres = EmbeddedPostgres(plan.instance.postgres, passwords={})
         self.supervisor: Final = Supervisor(plan.instance.directory, tell=tell, grace=GRACE)
@@ -112,7 +115,7 @@ class Local:
         await self.supervisor.start(self._gateway_service(self.gateway))
         await self.supervisor.start(self._api_service(f"{HOST}:{port}", self.gateway))
         await self._until_ready()
-        instance.announce(Running(os.getpid(), self.api))
+        instance.announce(Running(os.getpid(), self.api, self.gateway))
         self.is_up = True
 
     async def _make_keys(self) -> None:
@@ -149,6 +152,8 @@ class Local:
             "api",
             "wingman_api",
             WINGMAN_API_LISTEN=listen,
+            WINGMAN_API_WORKERS=str(self._plan.workers),
+            WINGMAN_OTLP_ENDPOINT=self._otlp,
             WINGMAN_GATEWAY_ADDRESS=gateway,
             WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
             WINGMAN_TOKEN_KID=instance.token_kid(),

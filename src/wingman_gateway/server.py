@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -200,11 +201,19 @@ class Credentials:
         return configuration
 
     def _stamp(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in self._paths)
+        return tuple(_changed_at(path) for path in self._paths)
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         key, chain, authority = tls_files(self._settings)
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authority)
+
+
+def _changed_at(path: Path) -> int:
+    """Return when a file changed, in nanoseconds; 0 where it cannot be told, as in the midst of a renewal."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
@@ -240,6 +249,7 @@ def json_log() -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stdout),
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

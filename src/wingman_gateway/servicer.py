@@ -4,10 +4,13 @@ Guarantees: every method passes ``Admission`` first, a refusal carries ``google.
 reason, and an error that nobody expected is told as a bare internal error with a correlation id.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
+import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -26,6 +29,8 @@ from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
 DOMAIN: Final = "wingman"
 METADATA_LIMIT: Final = 1024
+CORRELATION: Final = "x-correlation-id"
+CORRELATION_FORM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
@@ -123,6 +128,7 @@ class Admission(grpc.aio.ServerInterceptor):
     def _guard(self, method: str, behaviour: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
         async def guarded(request: Any, context: Context) -> None:  # noqa: ANN401 - any message
             identity = ""
+            structlog.contextvars.bind_contextvars(correlation_id=_correlation_of(context))
             try:
                 caller = self._edge.caller(context)
                 identity = caller.identity
@@ -135,14 +141,23 @@ class Admission(grpc.aio.ServerInterceptor):
             try:
                 result = behaviour(request, context)
                 if hasattr(result, "__aiter__"):
-                    async for message in result:
-                        await context.write(message)
+                    async with aclosing(result):  # a caller that is gone is noticed now, not when memory is tidied
+                        async for message in result:
+                            await context.write(message)
                 elif (message := await result) is not None:
                     await context.write(message)
             finally:
                 place.__exit__(None, None, None)
 
         return guarded
+
+
+def _correlation_of(context: Context) -> str:
+    """Return the id that the caller's own log has for this call; empty for none, or for what could be no such id."""
+    for name, value in context.invocation_metadata() or ():
+        if name == CORRELATION and isinstance(value, str) and CORRELATION_FORM.fullmatch(value):
+            return value
+    return ""
 
 
 class Servicer(pb_grpc.ExecutionGatewayServicer):

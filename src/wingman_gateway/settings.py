@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
@@ -129,7 +130,7 @@ def checkpoint_key(settings: Settings) -> ed25519.Ed25519PrivateKey:
     name = "WINGMAN_CHECKPOINT_KEY"
     try:
         key = serialization.load_pem_private_key(read_private(settings.checkpoint_key, name), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _invalid(name, "the file is no unencrypted PKCS 8 key in PEM", "make one with wingman pki") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise _invalid(name, "the key is not Ed25519", "make one with wingman pki")
@@ -142,12 +143,13 @@ def token_keys(settings: Settings) -> dict[str, str]:
     keys: dict[str, str] = {}
     for path in sorted(settings.token_keys.glob("*.pem")):
         try:
-            key = serialization.load_pem_public_key(read_public(path, name))
-        except ValueError as error:
+            pem = read_public(path, name).decode("ascii")
+            key = serialization.load_pem_public_key(pem.encode("ascii"))
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise _invalid(name, f"{path.name} is no public key in PEM", "keep only <kid>.pem public keys") from error
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise _invalid(name, f"{path.name} is no ECDSA P-256 key", "tokens are signed with ES256")
-        keys[path.stem] = path.read_text("ascii")
+        keys[path.stem] = pem
     if not keys:
         raise _invalid(name, f"{settings.token_keys} holds no <kid>.pem", "put the API's public key there")
     return keys
@@ -166,7 +168,7 @@ def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes]:
         leaf = x509.load_pem_x509_certificate(chain)
         private = serialization.load_pem_private_key(key, password=None)
         x509.load_pem_x509_certificate(authority)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _invalid("WINGMAN_TLS_CERT", "certificate, key or CA is no PEM", "issue one with wingman pki") from error
     if not isinstance(private, ec.EllipticCurvePrivateKey):
         raise _invalid("WINGMAN_TLS_KEY", "the key is not ECDSA: TLS 1.2 would be possible", "issue a P-256 one")

@@ -19,6 +19,7 @@ import pytest
 import structlog
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from tests.api.fake_gateway import FakeGateway, serve_gateway
 from tests.conftest import Database
@@ -27,6 +28,7 @@ from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore
 from wingman_api.settings import Settings, load
 from wingman_api.system.store import open_database
+from wingman_api.telemetry import OFF
 from wingman_cli.pki import Authority, create_token_key
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -160,14 +162,16 @@ def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, st
 
 
 @asynccontextmanager
-async def serve_api(settings: Settings, clock: Clock, log: list[Any]) -> AsyncIterator[tuple[str, FastAPI]]:
+async def serve_api(
+    settings: Settings, clock: Clock, log: list[Any], telemetry: TelemetryConfig = OFF
+) -> AsyncIterator[tuple[str, FastAPI]]:
     """Serve the API on a free port; yield its address."""
 
     def collect(_logger: object, _method: str, event: Any) -> Any:
         log.append(dict(event))
         raise structlog.DropEvent
 
-    app = create_app(settings, structlog.wrap_logger(None, processors=[collect]), clock.now)
+    app = create_app(settings, structlog.wrap_logger(None, processors=[collect]), clock.now, telemetry)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(server_config(app, settings), app.state.closing)
     serving = asyncio.create_task(server.serve([listener]))

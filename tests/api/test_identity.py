@@ -22,7 +22,7 @@ from wingman_api.policy import routes as policy
 from wingman_api.system.store import open_database
 from wingman_core.errors import CallerRefused, Code, WingmanError
 
-PUBLIC = {"/", "/health", "/livez", "/readyz"}
+PUBLIC = {"/", "/health", "/livez", "/readyz", "/metrics"}
 
 
 def test_the_public_routes_are_these_and_no_others(api: Api):

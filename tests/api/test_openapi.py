@@ -22,6 +22,11 @@ OPERATIONS = {
     "getExecution",
     "followExecutionOutput",
     "explainPolicy",
+    "getMetrics",
+    "mintToken",
+    "listAuditRecords",
+    "getCheckpoint",
+    "getReceipt",
 }
 
 

@@ -240,6 +240,28 @@ async def tamper(up: Up, statement: str) -> None:
         await connection.close()
 
 
+def test_a_receipt_is_taken_and_verified_without_the_api(run: Run, web: str, tmp_path: Path):
+    asked = document(run(f"request --json -t Receipt docker restart --time 1 {web}"))["request"]["id"]
+    run(f"approve {asked}")
+    ran = run(f"run {asked}")
+    execution_id = next(word.rstrip(")") for word in (ran.stdout + ran.stderr).split() if word.startswith("exe_"))
+    file = tmp_path / "receipt.json"
+    assert f"wingman audit check {file}" in run(f"audit receipt {execution_id} -o {file}").stdout
+    told = run(f"audit check {file}").stdout
+    assert told.startswith("The receipt holds.\n")
+    assert f"docker restart --time 1 {web}" in told
+    assert "operator approved at" in told
+    assert "SUCCEEDED 0" in told
+    proven = document(run(f"audit check --json {file}"))
+    assert proven["outcome"]["position"] == proven["intent"]["position"] + 1
+    assert run(f"audit receipt {execution_id}").stdout == file.read_text()
+    file.write_text(file.read_text().replace('"person": "operator"', '"person": "somebody"'))
+    assert run(f"audit check {file}", 1).stderr.startswith("RECEIPT_INVALID: the receipt does not hold: the decision")
+    assert run(f"audit check {tmp_path}/none.json", 2).stderr.startswith("SETTING_INVALID: the receipt cannot be read")
+    assert run(f"audit receipt exe_{'a' * 26}", 5).stderr.startswith("EXECUTION_UNKNOWN")
+    assert run(f"audit receipt {execution_id} -o /dev/null/r.json", 2).stderr.startswith("SETTING_INVALID")
+
+
 def test_a_log_that_was_changed_ends_with_1_and_the_position(run: Run, up: Up, web: str):
     run(f"run {document(run('request --json docker ps'))['request']['id']}")
     asyncio.run(tamper(up, "UPDATE execution_audit SET worker = 'mallory' WHERE position = 1"))

@@ -67,8 +67,8 @@ def test_one_holds_it_at_a_time_and_the_other_hears_who(tmp_path: Path):
     with first.held():
         with pytest.raises(SettingInvalid, match=r"another wingman up runs on"), second.held():
             pytest.fail("two at once")
-        first.announce(Running(42, "http://127.0.0.1:1"))
-        assert second.running() == Running(42, "http://127.0.0.1:1")
+        first.announce(Running(42, "http://127.0.0.1:1", "127.0.0.1:2"))
+        assert second.running() == Running(42, "http://127.0.0.1:1", "127.0.0.1:2")
         with pytest.raises(SettingInvalid, match=r"process 42, API at http://127.0.0.1:1"), second.held():
             pytest.fail("two at once")
     assert second.running() is None
@@ -88,7 +88,7 @@ def test_an_announcement_that_cannot_be_read_is_none(tmp_path: Path, text: str):
 def test_what_a_killed_up_announced_is_not_believed(tmp_path: Path):
     instance = Instance(tmp_path)
     with instance.held():
-        instance.announce(Running(42, "http://127.0.0.1:1"))
+        instance.announce(Running(42, "http://127.0.0.1:1", "127.0.0.1:2"))
         left = instance.lock.read_text()
     instance.lock.write_text(left)
     assert instance.running() is None

@@ -39,7 +39,7 @@ def data_dir(tmp_path: Path) -> Path:
 def test_the_local_key_goes_to_the_local_api_alone(data_dir: Path):
     instance = Instance(data_dir)
     with instance.held():
-        instance.announce(Running(1, API))
+        instance.announce(Running(1, API, "127.0.0.1:8"))
         assert key_of(Session({}, data_dir=data_dir)) == "Bearer wm_operator_local"
         assert key_of(Session({}, data_dir=data_dir, api=API)) == "Bearer wm_operator_local"
         assert key_of(Session({}, data_dir=data_dir, api="http://elsewhere.test")) == ""
@@ -47,7 +47,7 @@ def test_the_local_key_goes_to_the_local_api_alone(data_dir: Path):
         assert key_of(elsewhere).endswith("wm_worker_local")
 
 
-@pytest.mark.parametrize("said", ["", json.dumps({"pid": 1, "api": API})])
+@pytest.mark.parametrize("said", ["", json.dumps({"pid": 1, "api": API, "gateway": "127.0.0.1:8"})])
 def test_who_listens_where_nothing_runs_gets_no_key(data_dir: Path, said: str):
     """A killed ``up`` leaves its announcement, and anybody may listen on its port by now."""
     Instance(data_dir).lock.parent.mkdir()
@@ -96,7 +96,7 @@ def test_whose_name_a_request_carries(tmp_path: Path):
 def test_a_running_instance_says_where_its_api_is(data_dir: Path):
     instance = Instance(data_dir)
     with instance.held():
-        instance.announce(Running(1, "http://127.0.0.1:9"))
+        instance.announce(Running(1, "http://127.0.0.1:9", "127.0.0.1:8"))
         with pytest.raises(SettingInvalid, match="another wingman up runs"), instance.held():
             pass
         with Session({}, data_dir=data_dir).client() as client:

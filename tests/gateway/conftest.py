@@ -88,6 +88,8 @@ class FakeEngine:
         self.testimony = Testimony("SUCCEEDED", 0, '{"fake":true}')
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         """The execution ids that testimony was asked for, with the canonical command and the notes."""
+        self.refusing: dict[str, Exception] = {}
+        """What is raised instead of testimony, by execution id."""
         self.down = False
         self.resolving = asyncio.Event()
         self.resolving.set()
@@ -135,6 +137,8 @@ class FakeEngine:
         assert intent_at.tzinfo is not None
         assert all(target.id == self.ids[target.reference.name] for target in targets)
         self.asked.append((execution_id, render(op), dict(notes)))
+        if refusal := self.refusing.get(execution_id):
+            raise refusal
         return self.testimony
 
 

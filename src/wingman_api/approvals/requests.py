@@ -141,6 +141,10 @@ class Requests:
         """Return the oldest requests that wait for people, and how many wait in all."""
         return await self._store.pending(caller.only_worker, limit, self._now())
 
+    async def waiting(self) -> dict[Level, int]:
+        """Return how many requests wait for people, for each level of risk."""
+        return dict.fromkeys(Level, 0) | await self._store.waiting()
+
     async def page(
         self,
         *,

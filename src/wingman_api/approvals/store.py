@@ -67,6 +67,7 @@ WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR worker = $2)
   AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
 ORDER BY created_at DESC, id DESC LIMIT $5
 """
+WAITING: Final = "SELECT risk_level, count(*) FROM approval_request WHERE status = 'PENDING' GROUP BY risk_level"
 COMMANDS: Final = """
 SELECT c.*, e.id AS execution_id
 FROM approval_command c LEFT JOIN execution e ON e.request_id = c.request_id AND e.n = c.n
@@ -112,6 +113,11 @@ class RequestStore:
             await connection.execute(SWEEP, now)
             rows = await connection.fetch(PENDING, worker, limit)
             return await _records(connection, rows), await connection.fetchval(COUNT_PENDING, worker)
+
+    async def waiting(self) -> dict[Level, int]:
+        """Return how many requests are pending, by their risk."""
+        async with self._database.connection() as connection:
+            return {Level[row["risk_level"]]: row["count"] for row in await connection.fetch(WAITING)}
 
     async def page(
         self,

@@ -65,9 +65,9 @@ class Executions:
         """
         if caller.key_id is None:
             raise CallerRefused(Code.KEY_MISSING, "an execution needs a key", hint="send Authorization: Bearer wm_...")
-        request_id, n = _parts(approval_id)
+        request_id, n = parts_of(approval_id)
         record = await self._requests.get(request_id, caller)
-        n, command = _command(record, n)
+        n, command = approved_command(record, n)
         token = self._mint.token(record, command)
         errand = Errand(request_id, n, caller.person, caller.key_id)
         try:
@@ -118,8 +118,8 @@ class Executions:
         return CapabilityRefused(error.code, error.message, hint=error.hint, **details)
 
 
-def _parts(approval_id: str) -> tuple[str, int | None]:
-    """Return request id and number of ``apr_x`` or ``apr_x.n``."""
+def parts_of(approval_id: str) -> tuple[str, int | None]:
+    """Return request id and number of ``apr_x`` or ``apr_x.n``; raise ``WingmanError`` (REQUEST_INVALID)."""
     match = APPROVAL.fullmatch(approval_id)
     if match is None:
         raise WingmanError(
@@ -128,7 +128,7 @@ def _parts(approval_id: str) -> tuple[str, int | None]:
     return match[1], None if match[2] is None else int(match[2])
 
 
-def _command(record: Record, n: int | None) -> tuple[int, Command]:
+def approved_command(record: Record, n: int | None) -> tuple[int, Command]:
     """Return the command that is meant; raise ``WingmanError`` where there is none, or more than one."""
     count = len(record.commands)
     if not count:

@@ -79,6 +79,11 @@ class ExecutionStore:
                 HISTORY, request_id, at, "execution.started", started_by, key_id, accepted.execution_id
             )
 
+    async def minted(self, request_id: str, actor: str, key_id: str | None, note: str, at: datetime) -> None:
+        """Store in the request's history that a token was handed out."""
+        async with self._database.connection() as connection:
+            await connection.execute(HISTORY, request_id, at, "token.minted", actor, key_id, note)
+
     async def append(self, execution_id: str, rows: Sequence[OutputRow], at: datetime) -> None:
         """Store pieces of output, and wake who reads them."""
         async with self._database.connection() as connection:

@@ -31,6 +31,7 @@ UNREACHABLE: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's own state machine, when a connection dies under it
 )
 
 
