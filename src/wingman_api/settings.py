@@ -13,15 +13,25 @@ from typing import Annotated, Final, Literal, Self
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from wingman_core.database_address import parse_address
 from wingman_core.errors import Code, SettingInvalid
 
 PREFIX: Final = "WINGMAN_"
 OTHERS: Final = 0o077
 Address = Annotated[str, StringConstraints(pattern=r"^\S+:[0-9]{1,5}$")]
 KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+def _usable(url: str) -> str:
+    """Return an address that ``parse_address`` takes; raise ``ValueError``."""
+    parse_address(url)
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_usable)]
 
 
 class Settings(BaseSettings):
@@ -34,8 +44,8 @@ class Settings(BaseSettings):
     """``host:port``; port 0 takes a free one."""
     api_workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that serve it."""
-    database_url: str
-    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD")]
+    database_url: DatabaseUrl
+    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD", min_length=1)]
     gateway_address: Address
     tls_cert: Path
     """The client certificate of role ``api``; tokens are bound to it."""

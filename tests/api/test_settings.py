@@ -56,6 +56,13 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_TOKEN_LIFETIME", "301"),
         ("WINGMAN_TOKEN_LIFETIME", "x"),
         ("WINGMAN_EXPIRY", "1"),
+        ("DB_PASSWORD", ""),
+        ("WINGMAN_DATABASE_URL", ""),
+        ("WINGMAN_DATABASE_URL", "localhost"),
+        ("WINGMAN_DATABASE_URL", "mysql://api@db/wingman"),
+        ("WINGMAN_DATABASE_URL", "postgresql://api@/wingman"),
+        ("WINGMAN_DATABASE_URL", "postgresql://api@db/"),
+        ("WINGMAN_DATABASE_URL", "postgresql://api:hunter2@db/wingman"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
@@ -63,6 +70,8 @@ def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, 
     with pytest.raises(SettingInvalid) as refused:
         load(environ)
     assert refused.value.details == {"setting": name}
+    assert "hunter2" not in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_nobody_is_anonymous_in_prd(environ: dict[str, str]):
