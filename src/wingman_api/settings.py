@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wingman_api.claims.probes.hosts import Host
+from wingman_core.database_address import parse_address
 from wingman_core.errors import Code, SettingInvalid
 from wingman_core.quota import Quota
 
@@ -44,6 +45,15 @@ Rate = Annotated[str, AfterValidator(_rate)]
 KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
+def _usable(url: str) -> str:
+    """Return an address that ``parse_address`` takes; raise ``ValueError``."""
+    parse_address(url)
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_usable)]
+
+
 class Settings(BaseSettings):
     """Everything the API is told from outside; frozen."""
 
@@ -54,8 +64,8 @@ class Settings(BaseSettings):
     """``host:port``; port 0 takes a free one."""
     api_workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that serve it."""
-    database_url: str
-    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD")]
+    database_url: DatabaseUrl
+    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD", min_length=1)]
     gateway_address: Address
     tls_cert: Path
     """The client certificate of role ``api``; tokens are bound to it."""

@@ -127,7 +127,8 @@ class Local:
         await migrate(self._postgres.connection(OWNER))
         await self._make_keys()
         stopping = asyncio.Event()
-        self._stack.push_async_callback(_ended, stopping, asyncio.create_task(self._watch_postgres(stopping)))
+        watching = asyncio.create_task(self._watch_postgres(stopping))
+        self._stack.push_async_callback(self._end_watching, stopping, watching)
         self._stack.push_async_callback(self.supervisor.stop)
         self.gateway = f"{HOST}:{_free_port(0)}"
         self.api = f"http://{HOST}:{port}"
@@ -203,6 +204,11 @@ class Local:
                 with suppress(Exception):  # the next look tries again
                     await asyncio.to_thread(self._postgres.restart)
 
+    async def _end_watching(self, stopping: asyncio.Event, watching: "asyncio.Task[None]") -> None:
+        stopping.set()
+        self._postgres.interrupt()
+        await watching
+
     async def _until_ready(self) -> None:
         """Return once all that can be well is; raise ``Unavailable`` with the processes' last words."""
         deadline = asyncio.get_running_loop().time() + READY_LIMIT
@@ -236,11 +242,6 @@ class Local:
                 lines = log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").splitlines()
                 words += [f"{name}: {line}" for line in lines[-LOG_TAIL:]]
         return " | ".join(words) or "nothing was printed"
-
-
-async def _ended(stopping: asyncio.Event, task: "asyncio.Task[None]") -> None:
-    stopping.set()
-    await task
 
 
 def _free_port(wanted: int) -> int:

@@ -14,14 +14,24 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from wingman_core.database_address import parse_address
 from wingman_core.errors import Code, SettingInvalid
 
 PREFIX: Final = "WINGMAN_"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 Address = Annotated[str, StringConstraints(pattern=r"^\S+:\d{1,5}$")]
+
+
+def _usable(url: str) -> str:
+    """Return an address that ``parse_address`` takes; raise ``ValueError``."""
+    parse_address(url)
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_usable)]
 
 
 class Settings(BaseSettings):
@@ -35,8 +45,8 @@ class Settings(BaseSettings):
     gateway_id: Name | None = None
     """Which gateway this is among those that share one log; without it, its journal's own id."""
     docker_host: str = "unix:///var/run/docker.sock"
-    database_url: str
-    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD")]
+    database_url: DatabaseUrl
+    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD", min_length=1)]
     tls_cert: Path
     tls_key: Path
     tls_ca: Path

@@ -80,6 +80,13 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_CLAIM_HOSTS", "example.org,*"),
         ("WINGMAN_CLAIM_HOSTS", "127.1"),
         ("WINGMAN_CLAIM_MACHINE", "maybe"),
+        ("DB_PASSWORD", ""),
+        ("WINGMAN_DATABASE_URL", ""),
+        ("WINGMAN_DATABASE_URL", "localhost"),
+        ("WINGMAN_DATABASE_URL", "mysql://api@db/wingman"),
+        ("WINGMAN_DATABASE_URL", "postgresql://api@/wingman"),
+        ("WINGMAN_DATABASE_URL", "postgresql://api@db/"),
+        ("WINGMAN_DATABASE_URL", "postgresql://api:hunter2@db/wingman"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
@@ -87,6 +94,8 @@ def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, 
     with pytest.raises(SettingInvalid) as refused:
         load(environ)
     assert refused.value.details == {"setting": name}
+    assert "hunter2" not in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_claims_are_looked_at_nowhere_by_default_and_where_lists_say(environ: dict[str, str]):
