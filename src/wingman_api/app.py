@@ -6,13 +6,13 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from secrets import token_bytes
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 import uvicorn
@@ -23,6 +23,13 @@ from wingman_api import openapi, problems
 from wingman_api.approvals import routes as approvals
 from wingman_api.approvals.requests import Lifetimes, Requests
 from wingman_api.approvals.store import RequestStore
+from wingman_api.claims import routes as claims
+from wingman_api.claims.finding import Probes
+from wingman_api.claims.ledger import Ledger
+from wingman_api.claims.probes import open_probes
+from wingman_api.claims.store import VerificationStore
+from wingman_api.claims.translation import Translator
+from wingman_api.claims.verification import Claims
 from wingman_api.edge import Edge
 from wingman_api.executions import routes as executions
 from wingman_api.executions.executions import Executions
@@ -36,6 +43,7 @@ from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.ids import new_id
+from wingman_api.language_model import LanguageModel, open_language_model
 from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
@@ -52,6 +60,7 @@ PATIENCE: Final = 120.0
 """Seconds for the gateway to accept: other executions on the same target go first."""
 LONGEST_HEADER: Final = 32 * 1024
 """Bytes of a request's line and headers that may wait for their end."""
+OpenProbes: TypeAlias = Callable[[Settings, Gateway], AbstractAsyncContextManager[Probes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,9 @@ class Files:
         return cls(key, chain, authority, signer)
 
 
-def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime]) -> FastAPI:
+def create_app(
+    settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime], *, probes: OpenProbes = open_probes
+) -> FastAPI:
     """Return the application; it connects to database and gateway in its lifespan. ``now`` returns aware times.
 
     Raises ``SettingInvalid`` where a key or certificate cannot be used. ``app.state.closing`` is an event that
@@ -91,7 +102,13 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
                 authority=files.authority,
                 environment=settings.environment,
             ) as gateway,
+            probes(settings, gateway) as looking,
+            open_language_model(
+                settings.llm_url, settings.llm_model, settings.llm_key.get_secret_value(), settings.llm_timeout
+            ) as model,
         ):
+            ledger = Ledger(settings.claims_ledger)
+            app.state.claims = _claims(settings, ledger, looking, model, database=database, log=log, now=now)
             signals = Signals(database, CHANNEL)
             relay = Relay(ExecutionStore(database), now=now, log=log, patience=PATIENCE)
             _wire(
@@ -102,6 +119,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
                 yield
             finally:
                 await relay.close(settings.drain)
+                await ledger.close()
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
 
@@ -117,7 +135,7 @@ def create_app(settings: Settings, log: FilteringBoundLogger, now: Callable[[], 
     app.add_middleware(Edge, log=log, new_id=new_id, clock=time.monotonic)
     problems.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, policy)]
+    routers = [feature.router for feature in (system, approvals, executions, claims, policy)]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -167,6 +185,28 @@ def _wire(  # noqa: PLR0913 - the adapters, by name
         closing=app.state.closing,
     )
     app.state.health = Health(database, gateway)
+
+
+def _claims(  # noqa: PLR0913 - the adapters, by name
+    settings: Settings,
+    ledger: Ledger,
+    probes: Probes,
+    model: LanguageModel | None,
+    *,
+    database: Database,
+    log: FilteringBoundLogger,
+    now: Callable[[], datetime],
+) -> Claims:
+    return Claims(
+        VerificationStore(database),
+        ledger,
+        probes,
+        translator=Translator(model, settings.llm_timeout),
+        now=now,
+        clock=time.monotonic,
+        new_id=new_id,
+        log=log,
+    )
 
 
 def utc_now() -> datetime:

@@ -18,6 +18,7 @@ TAGS: Final = (
     {"name": "system", "description": "The API itself; needs no key."},
     {"name": "approvals", "description": "Requests, previews, decisions."},
     {"name": "executions", "description": "Approved commands, their records and output."},
+    {"name": "claims", "description": "What workers say they did, and whether it is so."},
     {"name": "policy", "description": "What the policy would say."},
 )
 SCHEMA_PLACE: Final = "#/components/schemas/{model}"

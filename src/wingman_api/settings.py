@@ -13,7 +13,15 @@ from typing import Annotated, Final, Literal, Self
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wingman_core.errors import Code, SettingInvalid
@@ -42,6 +50,8 @@ class Settings(BaseSettings):
     token_key: Path
     """The ES256 private key (PKCS 8, PEM) that mints capabilities."""
     token_kid: KeyId
+    claims_ledger: Path
+    """The file that logged claims are appended to; made where it is missing."""
     anonymous_role: Literal["worker"] | None = None
     """What a caller without a key may do; for a port on loopback alone, and never in PRD."""
 
@@ -51,8 +61,21 @@ class Settings(BaseSettings):
     """Seconds a request of HIGH risk waits for people."""
     expiry: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
     """Seconds any other request waits."""
+    llm_url: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
+    """Where an OpenAI-compatible language model answers, such as ``http://127.0.0.1:11434/v1``; empty for none."""
+    llm_model: Annotated[str, StringConstraints(max_length=200), Field(validate_default=True)] = ""
+    llm_key: SecretStr = SecretStr("")
+    llm_timeout: Annotated[float, Field(ge=0.1, le=30)] = 10.0
+    """Seconds for one whole answer of the language model."""
     drain: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """Seconds that relayed output gets after SIGTERM; executions go on in the gateway."""
+
+    @field_validator("llm_model")
+    @classmethod
+    def _a_language_model_has_a_name(cls, name: str, info: ValidationInfo) -> str:
+        if info.data.get("llm_url") and not name:
+            raise ValueError("a model's name is needed where WINGMAN_LLM_URL is set")
+        return name
 
     @model_validator(mode="after")
     def _nobody_is_anonymous_in_prd(self) -> Self:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from tests.api.conftest import Api
 from tests.conftest import Database
 from wingman_api.approvals import routes as approvals
+from wingman_api.claims import routes as claims
 from wingman_api.executions import routes as executions
 from wingman_api.identity import api_key
 from wingman_api.identity.authenticator import REMEMBERED_KEYS, REMEMBERED_SECONDS, Authenticator
@@ -32,7 +33,7 @@ def test_the_public_routes_are_these_and_no_others(api: Api):
     assert public == PUBLIC
     undescribed = {route.path for route in api.app.router.routes if isinstance(route, Route)}
     assert undescribed == {"/openapi.json"}
-    for feature in (approvals, executions, policy):
+    for feature in (approvals, executions, claims, policy):
         assert [each.dependency for each in feature.router.dependencies] == [authenticated]
 
 
@@ -80,12 +81,12 @@ async def test_a_use_is_remembered_with_its_time(api: Api):
 
 
 MAY: dict[str | None, set[Permission]] = {
-    None: {Permission.READ, Permission.REQUEST},
-    "worker": {Permission.READ, Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE},
-    "alice": {Permission.READ, Permission.DECIDE},
+    None: {Permission.READ, Permission.REQUEST, Permission.CLAIM},
+    "worker": {Permission.READ, Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE, Permission.CLAIM},
+    "alice": {Permission.READ, Permission.DECIDE, Permission.CLAIM},
     "auditor": {Permission.READ},
     "operator": set(Permission),
-    "bot": {Permission.READ, Permission.DECIDE},
+    "bot": {Permission.READ, Permission.DECIDE, Permission.CLAIM},
 }
 ROUTES = {
     Permission.READ: ("GET", "/approvals", None),
@@ -97,6 +98,7 @@ ROUTES = {
     Permission.DECIDE: ("POST", f"/approvals/apr_{'a' * 26}/approve", {"decided_by": "alice"}),
     Permission.CANCEL: ("POST", f"/approvals/apr_{'a' * 26}/cancel", {}),
     Permission.EXECUTE: ("POST", "/executions", {"approval_id": f"apr_{'a' * 26}"}),
+    Permission.CLAIM: ("POST", "/log_claim", {"worker_id": "agent-7", "claim": "Done"}),
 }
 
 

@@ -22,6 +22,9 @@ OPERATIONS = {
     "getExecution",
     "followExecutionOutput",
     "explainPolicy",
+    "logClaim",
+    "verifyClaim",
+    "getStatistics",
 }
 
 

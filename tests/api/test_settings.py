@@ -31,6 +31,7 @@ REQUIRED = [
     "WINGMAN_TLS_CA",
     "WINGMAN_TOKEN_KEY",
     "WINGMAN_TOKEN_KID",
+    "WINGMAN_CLAIMS_LEDGER",
 ]
 
 
@@ -56,6 +57,9 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_TOKEN_LIFETIME", "301"),
         ("WINGMAN_TOKEN_LIFETIME", "x"),
         ("WINGMAN_EXPIRY", "1"),
+        ("WINGMAN_LLM_URL", "127.0.0.1:11434"),
+        ("WINGMAN_LLM_TIMEOUT", "0"),
+        ("WINGMAN_LLM_TIMEOUT", "31"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
@@ -63,6 +67,17 @@ def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, 
     with pytest.raises(SettingInvalid) as refused:
         load(environ)
     assert refused.value.details == {"setting": name}
+
+
+def test_a_language_model_has_a_name_and_its_key_is_not_shown(environ: dict[str, str]):
+    assert load(environ).llm_url == ""
+    environ |= {"WINGMAN_LLM_URL": "http://127.0.0.1:11434/v1", "WINGMAN_LLM_KEY": "sesame"}
+    with pytest.raises(SettingInvalid, match="a model's name is needed") as refused:
+        load(environ)
+    assert refused.value.details == {"setting": "WINGMAN_LLM_MODEL"}
+    settings = load({**environ, "WINGMAN_LLM_MODEL": "small"})
+    assert (settings.llm_model, settings.llm_key.get_secret_value()) == ("small", "sesame")
+    assert "sesame" not in repr(settings)
 
 
 def test_nobody_is_anonymous_in_prd(environ: dict[str, str]):

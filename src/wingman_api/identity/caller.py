@@ -39,17 +39,19 @@ class Permission(StrEnum):
     """Withdraw one's own request."""
     EXECUTE = "execute"
     """Have an approved command run; a worker's key its own."""
+    CLAIM = "claim"
+    """Log a claim, and have one verified; a worker's key in its own name."""
 
 
 READ_ONLY: Final = frozenset({Permission.READ})
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
-    Role.WORKER: READ_ONLY | {Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE},
-    Role.APPROVER: READ_ONLY | {Permission.DECIDE},
+    Role.WORKER: READ_ONLY | {Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE, Permission.CLAIM},
+    Role.APPROVER: READ_ONLY | {Permission.DECIDE, Permission.CLAIM},
     Role.AUDITOR: READ_ONLY,
     Role.OPERATOR: frozenset(Permission),
-    Role.SERVICE: READ_ONLY | {Permission.DECIDE},
+    Role.SERVICE: READ_ONLY | {Permission.DECIDE, Permission.CLAIM},
 }
-ANONYMOUS_PERMISSIONS: Final = frozenset({Permission.READ, Permission.REQUEST})
+ANONYMOUS_PERMISSIONS: Final = frozenset({Permission.READ, Permission.REQUEST, Permission.CLAIM})
 """Without a key nobody decides, withdraws or executes, whatever the anonymous role is."""
 
 

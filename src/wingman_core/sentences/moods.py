@@ -71,7 +71,7 @@ _WORDS: Final[Mapping[tuple[Reason, Scope], str]] = {
     ),
     (Reason.PAST, Scope.PART): "was|were|had|previously|formerly|earlier|used to|yesterday|originally|initially",
     (Reason.REQUEST, Scope.ONWARD): "please|make sure|todo:|kindly",
-    (Reason.NO_PATTERN, Scope.AFTER): "that|whether|which|who|where|because|how|why|what|showing|saying|so",
+    (Reason.SUBORDINATE, Scope.AFTER): "that|whether|which|who|where|because|how|why|what|showing|saying|so",
 }
 _INVERSIONS: Final = listed(
     "is are am was were did does do can could should would will what which who whom why how where when whether shall "

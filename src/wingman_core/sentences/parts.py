@@ -163,7 +163,7 @@ def _judged(tokens: Sequence[Token], pieces: Sequence[_Piece], found: Sequence[M
         if asked or any(mood.scope is Scope.ONWARD for mood in own):
             onward = reason
         elif any(mood.scope is Scope.AFTER for mood in own):
-            onward = onward or Reason.NO_PATTERN
+            onward = onward or Reason.SUBORDINATE
         elif label:
             onward = onward or Reason.HEADING
 

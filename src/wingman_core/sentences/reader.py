@@ -25,6 +25,7 @@ MAX_UNREAD: Final = 64
 MAX_SENTENCES: Final = 512
 PLANNED: Final = listed("plan todo next expected goal goals requirements example examples proposal wanted")
 """Words of a heading under which nothing is a fact."""
+UNFIT: Final = frozenset({Reason.NO_PATTERN, Reason.VAGUE})
 UNREAL: Final = frozenset({Reason.PLAN, Reason.REQUEST, Reason.QUESTION, Reason.CONDITIONAL, Reason.HEDGED})
 
 
@@ -54,7 +55,7 @@ class _Intro:
 
     sentence: Sentence
     tokens: tuple[Token, ...]
-    reason: Reason | None
+    reason: Reason
     is_used: bool = False
 
 
@@ -112,8 +113,9 @@ class _Reader:
             self._read_under(self._intro, sentence, tokens)
             return
         found = parts(tokens, is_question=sentence.is_question, now=self._now)
-        if sentence.introduces and not _is_whole(found):
-            self._intro = _Intro(sentence, tuple(tokens), next((part.reason for part in found if part.reason), None))
+        reason = next((part.reason for part in found if part.reason is not None), None)
+        if sentence.introduces and reason is not None:
+            self._intro = _Intro(sentence, tuple(tokens), reason)
         else:
             self._add(sentence, tokens, found)
 
@@ -125,16 +127,18 @@ class _Reader:
             intro.is_used = True
             self._add(sentence, together, found)
         else:
-            known = intro.reason not in {None, Reason.NO_PATTERN, Reason.VAGUE}
-            self.leave(sentence.start, sentence.end, intro.reason if known and intro.reason else Reason.HEADING)
+            reason = Reason.HEADING if intro.reason in UNFIT else intro.reason
+            self.leave(sentence.start, sentence.end, reason)
 
     def _end_intro(self) -> None:
         intro, self._intro = self._intro, None
         if intro is not None and not intro.is_used:
-            self.leave(intro.sentence.start, intro.sentence.end, intro.reason or Reason.NO_PATTERN)
+            self.leave(intro.sentence.start, intro.sentence.end, intro.reason)
 
     def _add(self, sentence: Sentence, tokens: Sequence[Token], found: Sequence[Part]) -> None:
-        """Take over what the parts of a sentence assert, and what they leave."""
+        """Take over what the parts of a sentence assert, and what they leave; as one where none of them fits."""
+        if len(found) > 1 and all(part.reason in UNFIT for part in found):
+            found = [Part(found[0].start, found[-1].end, (), Reason.NO_PATTERN)]
         for part in found:
             start = max(tokens[part.start].start, sentence.start)
             end = max(tokens[part.end - 1].end, start)

@@ -15,6 +15,7 @@ class Reason(StrEnum):
 
     NO_PATTERN = "no_pattern"
     VAGUE = "vague"
+    SUBORDINATE = "subordinate"
     NEGATION = "negation"
     PLAN = "plan"
     REQUEST = "request"
@@ -39,6 +40,7 @@ class Reason(StrEnum):
 EXPLANATIONS: Final = {
     Reason.NO_PATTERN: "no documented pattern fits",
     Reason.VAGUE: "it does not name what it is about",
+    Reason.SUBORDINATE: "it hangs on words that no documented pattern fits",
     Reason.NEGATION: "what is denied, and how far, is not clear",
     Reason.PLAN: "a plan or a duty, not a fact",
     Reason.REQUEST: "a request or an instruction, not a fact",

@@ -53,7 +53,7 @@ TEXTS: dict[str, tuple[list[str], list[Reason]]] = {
     ),
     "⏳ container web is running": ([], [Reason.PLAN]),
     "✗ Created /tmp/a": ([], [Reason.FAILURE]),
-    "Container web is\nrunning": ([], [Reason.NO_PATTERN, Reason.NO_PATTERN]),
+    "Container web is\nrunning": ([], [Reason.NO_PATTERN]),
     "Container web is running. Not true? Container web is healthy": (
         [WEB, "container_healthy web"],
         [Reason.QUESTION],
@@ -88,7 +88,7 @@ TEXTS: dict[str, tuple[list[str], list[Reason]]] = {
     "**Done:** created /tmp/a": (["file_exists /tmp/a"], []),
     "Created [/tmp/a]": ([], [Reason.NO_PATTERN]),
     "Created /tmp/don't": ([], [Reason.NEGATION]),
-    "We're done and they've created /tmp/a": ([], [Reason.NO_PATTERN, Reason.VAGUE]),
+    "We're done and they've created /tmp/a": ([], [Reason.NO_PATTERN]),
     "Created dir build/": (["file_exists build/"], []),
     "Created ./run and ../b": (["file_exists ./run", "file_exists ../b"], []),
     "Created .env": (["file_exists .env"], []),
@@ -100,7 +100,7 @@ TEXTS: dict[str, tuple[list[str], list[Reason]]] = {
     "Installed version v2.1 of package jq": (["package_installed jq 2.1"], []),
     "Wrote to /tmp/a": ([], [Reason.NO_PATTERN]),
     "Wrote a b1 c d e f g h i j k l to /tmp/a": ([], [Reason.NO_PATTERN]),
-    "Wrote x, y to /tmp/a": ([], [Reason.NO_PATTERN, Reason.NO_PATTERN]),
+    "Wrote x, y to /tmp/a": ([], [Reason.NO_PATTERN]),
     "Removed a.txt from /tmp/b.zip": ([], [Reason.NO_PATTERN]),
 }
 
