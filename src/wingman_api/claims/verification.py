@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from structlog.typing import FilteringBoundLogger
 
@@ -237,6 +237,8 @@ def _details(verdict: Verdict, looks: Sequence[_Look], found: _Read) -> str:
             reason = "Wingman could not look: a probe failed."
         case "UNVERIFIABLE":
             reason = _open_reason(findings, found.unread)
+        case _:
+            assert_never(verdict)
     return f"{reason} {_ENHANCED[found.enhancement]}".strip()[:MAX_SEEN]
 
 

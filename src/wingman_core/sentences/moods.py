@@ -49,13 +49,15 @@ _WORDS: Final[Mapping[tuple[Reason, Scope], str]] = {
         "think|thinks|thought|believe|believes|believed|guess|probably|maybe|perhaps|possibly|likely|hopefully|hope|"
         "seem|seems|seemed|appears|appear|apparently|presumably|could|might|may|should|ought|expect|expects|expected|"
         "suspect|doubt|doubts|unsure|uncertain|as far as|supposedly|surely|wonder|wondering|can|wish|want|wants|"
+        "simulated|simulation|dry run|dry-run|mock|mocked|fictional|fictitious|fake|faked|joke|hypothetical|"
         "pretty sure|not sure|in theory|theoretically|virtually|practically|effectively|basically"
     ),
     (Reason.ALTERNATIVE, Scope.SENTENCE): "or|either|and/or|alternatively",
     (Reason.ELSEWHERE, Scope.SENTENCE): "remote|remotely|elsewhere|ssh",
     (Reason.FAILURE, Scope.ONWARD): (
         "failed|fails|fail|failing|failure|unable|unsuccessfully|tried|try|tries|trying|attempt|attempts|attempted|"
-        "attempting|could not|can not|able|error|errors|errored|denied|crashed|aborted|refused|impossible"
+        "attempting|without success|no success|could not|can not|able|error|errors|errored|denied|crashed|"
+        "aborted|refused|impossible"
     ),
     (Reason.PLAN, Scope.ONWARD): (
         "will|shall|going|gonna|plan|plans|planned|planning|intend|intends|about to|wanted|need|needs|must|let|todo|"
@@ -90,6 +92,9 @@ _ENVIRONMENTS: Final = listed(
     "production prod prd staging stage dev development qa container containers pod pods vm cluster sandbox "
     "dream dreams kubernetes cloud image chroot jail namespace guest preview example theory"
 )
+_PLACES: Final = listed("in inside within at under behind beyond outside")
+"""What a sentence begins with that first says where it is."""
+_NO_PLACES: Final = listed("summary short addition total fact last least")
 _BETWEEN: Final = listed("docker another other each every his her their your")
 
 
@@ -142,6 +147,8 @@ def _leads_elsewhere(words: Sequence[str], at: int) -> bool:
     """Whether a place is named here that is not this machine."""
     if at + 1 >= len(words):
         return False
+    if at == 0 and words[0] in _PLACES:
+        return words[1] not in _NO_PLACES
     if words[at] == "on":
         return words[at + 1] not in _HERE
     if words[at] in {"in", "inside", "within"}:

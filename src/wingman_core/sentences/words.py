@@ -21,7 +21,9 @@ FILLERS: Final = listed(
 
 JOINTS: Final = frozenset({"and", "but", "then", "&", "plus", ",", "-", "\n"})
 """Where one part of a sentence may end and the next begin."""
-NO_JOINT_BEFORE_BUT: Final = frozenset({"everything", "all", "nothing", "anything", "none", "any", "one", "anybody"})
+NO_JOINT_BEFORE_BUT: Final = listed(
+    "everything all nothing anything none any one anybody everyone everybody anyone nobody"
+)
 """As in "everything but the database": no new part begins there."""
 TAILS: Final = listed("with using for because as so via by after without which ( [ including containing")
 """What may follow a fact and say more about it without changing what it is about."""
@@ -72,7 +74,8 @@ COURTESIES: Final = phrases("let me know|please let me know|feel free")
 RETRACTIONS: Final = phrases(
     "not|no|nope|false|wrong|kidding|scratch that|never mind|that is false|that is not true|that is wrong|"
     "this is false|this is not true|that is lie|this is lie|none of this is true|none of that is true|"
-    "not really|that was wrong|that was joke|joke|am kidding|that was lie|disregard that|ignore that"
+    "not really|that was wrong|that was joke|joke|am kidding|that was lie|which is false|which is lie|which is wrong|"
+    "which is untrue|which is not so|which is not true|disregard that|ignore that"
 )
 """A part that takes back what was said before it, without fillers."""
 PRONOUNS: Final = listed("it they this that these those he she everything something all nobody somebody")
