@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.api.conftest import Api, eventually, serve_api
+from tests.api.conftest import Api, serve_api
 from tests.api.fake_probes import FakeProbes
 from wingman_api.claims import verification
 from wingman_api.claims.finding import Finding
@@ -190,25 +190,6 @@ async def test_looking_has_an_end(claims: Api, probes: FakeProbes, monkeypatch: 
     assert [each["probe"] for each in answer["evidence"]] == ["none", "none"]
     assert "not looked at within" in answer["details"]
     assert probes.at_once == 0, "nobody looks any more"
-
-
-async def test_a_caller_that_hangs_up_ends_the_looking(claims: Api, probes: FakeProbes):
-    probes.gate = asyncio.Event()
-    async with await claims.client(None) as client:
-        asking = asyncio.create_task(client.post("/verify", json={"claim": "Created /tmp/a"}))
-        await eventually(lambda: started(probes))
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-    probes.gate.set()
-    await eventually(lambda: ended(probes))
-
-
-async def started(probes: FakeProbes) -> bool | None:
-    return True if probes.at_once else None
-
-
-async def ended(probes: FakeProbes) -> bool | None:
-    return None if probes.at_once else True
 
 
 async def test_so_many_look_at_once_and_no_more(claims: Api, probes: FakeProbes):
