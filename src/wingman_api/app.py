@@ -6,14 +6,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import version
-from secrets import token_bytes
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 import uvicorn
@@ -24,62 +23,37 @@ from structlog.typing import FilteringBoundLogger
 
 from wingman_api import openapi, problems
 from wingman_api.approvals import routes as approvals
-from wingman_api.approvals.requests import Lifetimes, Requests
-from wingman_api.approvals.store import RequestStore
-from wingman_api.approvals.sweeper import Sweeper
 from wingman_api.audit import routes as audit
-from wingman_api.audit.receipts import Receipts
-from wingman_api.audit.store import AuditLog
+from wingman_api.claims import routes as claims
+from wingman_api.claims.finding import Probes
+from wingman_api.claims.ledger import Ledger
+from wingman_api.claims.probes.probes import open_probes
 from wingman_api.connection import connection_class
 from wingman_api.edge import Edge
 from wingman_api.events import routes as events
-from wingman_api.events.consumer_store import ConsumerStore
-from wingman_api.events.consumers import Consumers
-from wingman_api.events.feed import BELL, Feed
-from wingman_api.events.store import CHANNEL as EVENTS
-from wingman_api.events.store import EventStore
-from wingman_api.events.streams import Streams
-from wingman_api.events.watch import Pace, Watch
-from wingman_api.events.watch_store import WatchStore
 from wingman_api.executions import routes as executions
-from wingman_api.executions.executions import Executions
-from wingman_api.executions.minting import Mint, Signer
+from wingman_api.executions.minting import Signer
 from wingman_api.executions.relay import Relay
-from wingman_api.executions.signals import Signals
-from wingman_api.executions.store import CHANNEL, ExecutionStore
+from wingman_api.executions.store import ExecutionStore
 from wingman_api.gateway import Gateway
 from wingman_api.gateway_client import open_gateway
 from wingman_api.idempotency import dependencies as repeatable
-from wingman_api.idempotency.store import AnswerStore
 from wingman_api.identity import routes as identity
-from wingman_api.identity.authenticator import Authenticator
-from wingman_api.identity.caller import Role
-from wingman_api.identity.store import KeyStore, key_hasher
-from wingman_api.identity.uses import LastUse
 from wingman_api.ids import new_id
 from wingman_api.instructions import routes as instructions
-from wingman_api.limits.limiter import Limiter
-from wingman_api.limits.store import RateStore
-from wingman_api.limits.visit import Quotas
+from wingman_api.language_model import open_language_model
 from wingman_api.metrics import Metrics
 from wingman_api.policy import routes as policy
-from wingman_api.risk.consensus import Consensus
-from wingman_api.risk.sources import consulted
-from wingman_api.risk.store import ConductStore
-from wingman_api.rounds import rounds
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
 from wingman_api.system.chores import chores
-from wingman_api.system.health import Health
 from wingman_api.system.schemas import Welcome
-from wingman_api.system.store import Database, open_database
+from wingman_api.system.store import open_database
 from wingman_api.telemetry import OFF, traced
 from wingman_api.tokens import routes as tokens
-from wingman_api.tokens.tokens import Tokens
+from wingman_api.wiring import Adapters, wire
 from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
 from wingman_core.errors import Code, SettingInvalid, WingmanError
-from wingman_core.quota import Quota
-from wingman_core.risk import FLOORS, Level
 
 NAME: Final = "wingman"
 KEEP_ALIVE: Final = 15
@@ -88,10 +62,9 @@ WORKER_GRACE: Final = 5.0
 """Seconds beyond the drain before a worker that does not end is killed."""
 PATIENCE: Final = 120.0
 """Seconds for the gateway to accept: other executions on the same target go first."""
-FORGET_SECONDS: Final = 60.0
-"""Between two looks for what was kept long enough."""
 LONGEST_HEADER: Final = 32 * 1024
 """Bytes of a request's line and headers that may wait for their end."""
+OpenProbes: TypeAlias = Callable[[Settings, Gateway, Callable[[], datetime]], AbstractAsyncContextManager[Probes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +85,12 @@ class Files:
 
 
 def create_app(
-    settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime], telemetry: TelemetryConfig = OFF
+    settings: Settings,
+    log: FilteringBoundLogger,
+    now: Callable[[], datetime],
+    *,
+    telemetry: TelemetryConfig = OFF,
+    probes: OpenProbes = open_probes,
 ) -> FastAPI:
     """Return the application; it connects to database and gateway in its lifespan. ``now`` returns aware times.
 
@@ -133,27 +111,32 @@ def create_app(
                 authority=files.authority,
                 environment=settings.environment,
             ) as gateway,
+            probes(settings, gateway, now) as looking,
+            open_language_model(
+                settings.llm_url, settings.llm_model, settings.llm_key.get_secret_value(), settings.llm_timeout
+            ) as model,
         ):
-            signals = Signals(database, CHANNEL)
             relay = Relay(ExecutionStore(database), now=now, log=log, patience=PATIENCE)
-            _wire(
-                app,
-                settings,
-                files.signer,
+            ledger = Ledger(settings.claims_ledger)
+            adapters = Adapters(
+                settings=settings,
+                signer=files.signer,
                 database=database,
                 gateway=gateway,
+                probes=looking,
+                model=model,
+                ledger=ledger,
                 relay=relay,
-                signals=signals,
                 log=log,
                 now=now,
+                closing=app.state.closing,
             )
-            work = {"signals": signals.run(), **_wire_identity(app, settings, database=database, now=now, log=log)}
-            work |= _wire_events(app, settings, database=database, gateway=gateway, now=now, log=log)
-            async with chores(log, work):
+            async with chores(log, wire(app, adapters)):
                 try:
                     yield
                 finally:
                     await relay.close(settings.drain)
+                    await ledger.close()
 
     app = FastAPI(
         title="Wingman",
@@ -170,7 +153,7 @@ def create_app(
     problems.install(app)
     repeatable.install(app)
     openapi.install(app)
-    features = (system, identity, instructions, approvals, executions, tokens, events, audit, policy)
+    features = (system, identity, instructions, approvals, executions, tokens, claims, events, audit, policy)
     routers = [feature.router for feature in features]
     for router in routers:
         app.include_router(router)
@@ -179,119 +162,6 @@ def create_app(
         name=NAME, version=app.version, environment=settings.environment, endpoints=openapi.endpoints(routers)
     )
     return app
-
-
-def _wire(  # noqa: PLR0913 - the adapters, by name
-    app: FastAPI,
-    settings: Settings,
-    signer: Signer,
-    *,
-    database: Database,
-    gateway: Gateway,
-    relay: Relay,
-    signals: Signals,
-    log: FilteringBoundLogger,
-    now: Callable[[], datetime],
-) -> None:
-    """Put the use cases where the routes find them."""
-    environment = settings.environment
-    answers = AnswerStore(database)
-    sources = consulted(clock=time.monotonic, conduct=ConductStore(database).conduct)
-    requests = Requests(
-        RequestStore(database),
-        answers,
-        gateway,
-        consensus=Consensus(environment, sources if settings.consensus_enabled else (), log=log),
-        floors={**FLOORS, Level.HIGH: settings.high_risk_people},
-        environment=environment,
-        lifetimes=Lifetimes(high=timedelta(seconds=settings.expiry_high), other=timedelta(seconds=settings.expiry)),
-        now=now,
-        new_id=new_id,
-    )
-    app.state.requests = requests
-    mint = Mint(signer, environment=environment, now=now, new_id=new_id)
-    app.state.tokens = Tokens(requests, ExecutionStore(database), mint=mint, now=now)
-    app.state.executions = Executions(
-        ExecutionStore(database),
-        answers,
-        requests,
-        gateway,
-        mint=mint,
-        relay=relay,
-        signals=signals,
-        now=now,
-        closing=app.state.closing,
-    )
-    app.state.audit_log = AuditLog(database)
-    app.state.receipts = Receipts(app.state.audit_log, requests)
-
-
-def _wire_events(  # noqa: PLR0913 - the adapters, by name
-    app: FastAPI,
-    settings: Settings,
-    *,
-    database: Database,
-    gateway: Gateway,
-    now: Callable[[], datetime],
-    log: FilteringBoundLogger,
-) -> Mapping[str, Coroutine[None, None, None]]:
-    """Put the feed of events where the routes find it; return what has to run beside them."""
-    happened = Signals(database, EVENTS)
-    database.after_commit(lambda: happened.ring(BELL))
-    store = EventStore(database)
-    feed = Feed(store, happened, clock=time.monotonic, log=log)
-    require = app.state.authenticator.require
-    streams = Streams(feed, per_key=settings.event_streams, require=require, clock=time.monotonic, log=log)
-    health = Health(database, gateway, feed.status)
-    pace = Pace(timedelta(seconds=settings.checkpoint_every), timedelta(days=settings.event_retention))
-    watch = Watch(WatchStore(database), store, look=health.look, pace=pace, holder=new_id(), now=now, log=log)
-    sweeper = Sweeper(RequestStore(database), now=now, log=log)
-    app.state.feed, app.state.streams, app.state.health = feed, streams, health
-    app.state.consumers = Consumers(ConsumerStore(database), now=now)
-    return {
-        "events": happened.run(),
-        "feed": feed.run(),
-        "closing": feed.close_at(app.state.closing),
-        "streams": streams.guard(),
-        "watch": watch.run(),
-        "sweeper": sweeper.run(),
-    }
-
-
-def _wire_identity(
-    app: FastAPI,
-    settings: Settings,
-    *,
-    database: Database,
-    now: Callable[[], datetime],
-    log: FilteringBoundLogger,
-) -> Mapping[str, Coroutine[None, None, None]]:
-    """Put who may call, and how often, where ``authenticated`` finds it; return what has to run beside them."""
-    hasher = key_hasher()
-    keys = KeyStore(database, hasher=hasher, now=now, random_bytes=token_bytes)
-    uses = LastUse(keys, clock=time.monotonic)
-    app.state.authenticator = Authenticator(
-        keys,
-        uses=uses,
-        hasher=hasher,
-        now=now,
-        clock=time.monotonic,
-        anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
-    )
-    rates = RateStore(database)
-    app.state.limiter = Limiter(rates, now=now)
-    app.state.quotas = Quotas(
-        reads=Quota.of("reads", settings.rate_limit_reads),
-        writes=Quota.of("writes", settings.rate_limit_writes),
-        anonymous=Quota.of("anonymous", settings.rate_limit_anonymous),
-        failures=Quota.of("failures", settings.rate_limit_failures),
-    )
-    answers = AnswerStore(database)
-    return {
-        "uses": uses.run(),
-        "windows": rounds(lambda: rates.sweep(now()), every=FORGET_SECONDS, name="windows", log=log),
-        "answers": rounds(lambda: answers.sweep(now()), every=FORGET_SECONDS, name="answers", log=log),
-    }
 
 
 def utc_now() -> datetime:
@@ -342,7 +212,7 @@ async def serve(settings: Settings, log: FilteringBoundLogger, handed: socket.so
     """
     telemetry = traced(settings.otlp_endpoint, version(NAME), settings.environment)
     with telemetry as config, handed or listen(settings.api_listen) as listener:
-        app = create_app(settings, log, utc_now, config)
+        app = create_app(settings, log, utc_now, telemetry=config)
         host, port = listener.getsockname()[:2]
         log.info("serving", host=host, port=port, environment=settings.environment)
         if handed is None and settings.api_workers > 1:

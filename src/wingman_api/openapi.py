@@ -23,6 +23,7 @@ TAGS: Final = (
     {"name": "audit", "description": "The append-only log, and receipts that verify offline."},
     {"name": "events", "description": "What happens, in order, and durable places in it."},
     {"name": "identity", "description": "Who calls."},
+    {"name": "claims", "description": "What workers say they did, and whether it is so."},
     {"name": "policy", "description": "What the policy would say."},
 )
 LIMITS: Final = ("RateLimit-Policy", "RateLimit")

@@ -91,6 +91,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.GATEWAY_UNAVAILABLE: 503,
     Code.POLICY_INVALID: 503,
     Code.CALLER_GONE: 503,
+    Code.LEDGER_UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
     # Never on purpose.
     Code.CANONICAL_INVALID: 500,

@@ -21,6 +21,7 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -74,6 +75,8 @@ class Settings(BaseSettings):
     token_key: Path
     """The ES256 private key (PKCS 8, PEM) that mints capabilities."""
     token_kid: KeyId
+    claims_ledger: Path
+    """The file that logged claims are appended to; made where it is missing."""
     anonymous_role: Literal["worker"] | None = None
     """What a caller without a key may do; for a port on loopback alone, and never in PRD."""
     published_on_loopback: bool = False
@@ -98,6 +101,12 @@ class Settings(BaseSettings):
     """Whether sources of risk besides effect, environment and wording are asked."""
     high_risk_people: Annotated[int, Field(ge=1, le=9)] = 1
     """People that a request of HIGH risk needs at least, where it needs any."""
+    llm_url: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
+    """Where an OpenAI-compatible language model answers, such as ``http://127.0.0.1:11434/v1``; empty for none."""
+    llm_model: Annotated[str, StringConstraints(max_length=200), Field(validate_default=True)] = ""
+    llm_key: SecretStr = SecretStr("")
+    llm_timeout: Annotated[float, Field(ge=0.1, le=30)] = 10.0
+    """Seconds for one whole answer of the language model."""
     drain: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """Seconds that relayed output gets after SIGTERM; executions go on in the gateway."""
     otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
@@ -150,6 +159,13 @@ class Settings(BaseSettings):
         for entry in _listed(value, ","):
             Host.read(entry)
         return value
+
+    @field_validator("llm_model")
+    @classmethod
+    def _a_language_model_has_a_name(cls, name: str, info: ValidationInfo) -> str:
+        if info.data.get("llm_url") and not name:
+            raise ValueError("a model's name is needed where WINGMAN_LLM_URL is set")
+        return name
 
     @model_validator(mode="after")
     def _nobody_is_anonymous_in_prd(self) -> Self:

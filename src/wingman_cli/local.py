@@ -177,6 +177,7 @@ class Local:
             WINGMAN_GATEWAY_ADDRESS=gateway,
             WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
             WINGMAN_TOKEN_KID=instance.token_kid(),
+            WINGMAN_CLAIMS_LEDGER=str(instance.ledger.absolute()),
             **anonymous,
             **self._claims,
         )

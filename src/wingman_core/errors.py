@@ -89,6 +89,7 @@ class Code(StrEnum):
     ENGINE_REFUSED = "ENGINE_REFUSED"
     DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
     GATEWAY_UNAVAILABLE = "GATEWAY_UNAVAILABLE"
+    LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 
     # Records and set-up.
@@ -156,7 +157,7 @@ class LogCorrupt(WingmanError):
 
 
 class Unavailable(WingmanError):
-    """Engine, database or gateway do not answer; nothing was done, try again."""
+    """Engine, database, gateway or ledger do not answer; nothing was done, try again."""
 
 
 class SettingInvalid(WingmanError):

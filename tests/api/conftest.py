@@ -19,7 +19,6 @@ import pytest
 import structlog
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 
 from tests.api.fake_gateway import FakeGateway, serve_gateway
 from tests.conftest import Database
@@ -28,7 +27,6 @@ from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore
 from wingman_api.settings import Settings, load
 from wingman_api.system.store import open_database
-from wingman_api.telemetry import OFF
 from wingman_cli.pki import Authority, create_token_key
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -142,7 +140,7 @@ def token_keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, st
 
 
 @pytest.fixture
-def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, str]) -> dict[str, str]:
+def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, str], tmp_path: Path) -> dict[str, str]:
     """The variables of a working API."""
     leaf = pki.leaf("api")
     return {
@@ -156,6 +154,7 @@ def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, st
         "WINGMAN_TLS_CA": str(pki.certificate),
         "WINGMAN_TOKEN_KEY": str(token_keys[0]),
         "WINGMAN_TOKEN_KID": token_keys[2],
+        "WINGMAN_CLAIMS_LEDGER": str(tmp_path / "claims_audit.jsonl"),
         "WINGMAN_ANONYMOUS_ROLE": "worker",
         "WINGMAN_DRAIN": "2",
         **{f"WINGMAN_RATE_LIMIT_{what}": "1000000/60" for what in ("READS", "WRITES", "ANONYMOUS", "FAILURES")},
@@ -164,15 +163,15 @@ def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, st
 
 @asynccontextmanager
 async def serve_api(
-    settings: Settings, clock: Clock, log: list[Any], telemetry: TelemetryConfig = OFF
+    settings: Settings, clock: Clock, log: list[Any], **adapters: Any
 ) -> AsyncIterator[tuple[str, FastAPI]]:
-    """Serve the API on a free port; yield its address."""
+    """Serve the API on a free port; yield its address. ``adapters`` take the place of the real ones."""
 
     def collect(_logger: object, _method: str, event: Any) -> Any:
         log.append(dict(event))
         raise structlog.DropEvent
 
-    app = create_app(settings, structlog.wrap_logger(None, processors=[collect]), clock.now, telemetry)
+    app = create_app(settings, structlog.wrap_logger(None, processors=[collect]), clock.now, **adapters)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(server_config(app, settings), app.state.closing)
     serving = asyncio.create_task(server.serve([listener]))

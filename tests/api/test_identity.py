@@ -13,6 +13,7 @@ from starlette.routing import Route
 from tests.api.conftest import Api
 from tests.conftest import Database
 from wingman_api.approvals import routes as approvals
+from wingman_api.claims import routes as claims
 from wingman_api.events import routes as events
 from wingman_api.executions import routes as executions
 from wingman_api.identity import api_key
@@ -41,7 +42,7 @@ def test_the_public_routes_are_these_and_no_others(api: Api):
     assert public == PUBLIC
     undescribed = {route.path for route in api.app.router.routes if isinstance(route, Route)}
     assert undescribed == {"/openapi.json"}
-    for feature in (approvals, events, executions, policy):
+    for feature in (approvals, claims, events, executions, policy):
         assert [each.dependency for each in feature.router.dependencies] == [authenticated]
 
 
@@ -76,12 +77,12 @@ async def test_a_key_with_one_letter_changed_is_unknown(api: Api):
 
 
 MAY: dict[str | None, set[Permission]] = {
-    None: {Permission.READ, Permission.REQUEST},
-    "worker": {Permission.READ, Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE},
-    "alice": {Permission.READ, Permission.DECIDE},
+    None: {Permission.READ, Permission.REQUEST, Permission.CLAIM},
+    "worker": {Permission.READ, Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE, Permission.CLAIM},
+    "alice": {Permission.READ, Permission.DECIDE, Permission.CLAIM},
     "auditor": {Permission.READ},
     "operator": set(Permission),
-    "bot": {Permission.READ, Permission.DECIDE, Permission.CONSUME},
+    "bot": {Permission.READ, Permission.DECIDE, Permission.CONSUME, Permission.CLAIM},
 }
 ROUTES = {
     Permission.READ: ("GET", "/approvals", None),
@@ -94,6 +95,7 @@ ROUTES = {
     Permission.CANCEL: ("POST", f"/approvals/apr_{'a' * 26}/cancel", {}),
     Permission.EXECUTE: ("POST", "/executions", {"approval_id": f"apr_{'a' * 26}"}),
     Permission.CONSUME: ("GET", "/events/consumers/telegram", None),
+    Permission.CLAIM: ("POST", "/log_claim", {"worker_id": "agent-7", "claim": "Done"}),
 }
 
 

@@ -35,6 +35,9 @@ OPERATIONS = {
     "listEventConsumerNotes",
     "getEventConsumerNote",
     "getWhoAmI",
+    "logClaim",
+    "verifyClaim",
+    "getStatistics",
 }
 
 

@@ -35,6 +35,7 @@ REQUIRED = [
     "WINGMAN_TLS_CA",
     "WINGMAN_TOKEN_KEY",
     "WINGMAN_TOKEN_KID",
+    "WINGMAN_CLAIMS_LEDGER",
 ]
 
 
@@ -87,6 +88,9 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_DATABASE_URL", "postgresql://api@/wingman"),
         ("WINGMAN_DATABASE_URL", "postgresql://api@db/"),
         ("WINGMAN_DATABASE_URL", "postgresql://api:hunter2@db/wingman"),
+        ("WINGMAN_LLM_URL", "127.0.0.1:11434"),
+        ("WINGMAN_LLM_TIMEOUT", "0"),
+        ("WINGMAN_LLM_TIMEOUT", "31"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
@@ -108,6 +112,17 @@ def test_claims_are_looked_at_nowhere_by_default_and_where_lists_say(environ: di
     assert settings.root_directories == ("/srv/a", "/srv/b/")
     assert settings.hidden_directories == ("/srv/a/keys",)
     assert settings.hosts == (Host("example.org", None), Host("web", 8080))
+
+
+def test_a_language_model_has_a_name_and_its_key_is_not_shown(environ: dict[str, str]):
+    assert load(environ).llm_url == ""
+    environ |= {"WINGMAN_LLM_URL": "http://127.0.0.1:11434/v1", "WINGMAN_LLM_KEY": "sesame"}
+    with pytest.raises(SettingInvalid, match="a model's name is needed") as refused:
+        load(environ)
+    assert refused.value.details == {"setting": "WINGMAN_LLM_MODEL"}
+    settings = load({**environ, "WINGMAN_LLM_MODEL": "small"})
+    assert (settings.llm_model, settings.llm_key.get_secret_value()) == ("small", "sesame")
+    assert "sesame" not in repr(settings)
 
 
 def test_nobody_is_anonymous_in_prd(environ: dict[str, str]):

@@ -19,6 +19,8 @@ MAX_PAGE: Final = 100
 RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 FIRST_HIGH: Final = 0xA0
 """Past the C1 controls; above, people's languages decide what is printable."""
+FIRST_SURROGATE: Final = "\ud800"
+LAST_SURROGATE: Final = "\udfff"
 
 LevelName = Literal["LOW", "MEDIUM", "HIGH"]
 
@@ -36,9 +38,11 @@ def _level(level: Level) -> LevelName:
 
 
 def _printable(text: str) -> str:
-    """Refuse control characters but tab and line ends: no database text or terminal should meet them."""
+    """Refuse control characters but tab and line ends, and halves of a surrogate pair: no database text has them."""
     if not all(character.isprintable() or character in "\t\n\r" for character in text if ord(character) < FIRST_HIGH):
         raise ValueError("control characters are refused")
+    if any(FIRST_SURROGATE <= character <= LAST_SURROGATE for character in text):
+        raise ValueError("half a surrogate pair is no character")
     return text
 
 

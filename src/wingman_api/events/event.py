@@ -109,8 +109,10 @@ class ClaimFalse(Told):
     """Evidence contradicts what a worker claims to have done."""
 
     type: Literal["claim.false"] = "claim.false"
-    worker_id: str | None
+    worker_id: str
     verification_id: str
+    claim: str = Field(description="Its beginning, as the worker wrote it.")
+    contradicted: tuple[str, ...] = Field(description="What was observed, in a sentence each.")
     verifier: str
 
 

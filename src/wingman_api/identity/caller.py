@@ -42,17 +42,19 @@ class Permission(StrEnum):
     """Have an approved command run; a worker's key its own."""
     CONSUME = "consume"
     """Keep a durable place in the feed of events, and notes beside it."""
+    CLAIM = "claim"
+    """Log a claim, and have one verified; a worker's key in its own name."""
 
 
 READ_ONLY: Final = frozenset({Permission.READ})
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
-    Role.WORKER: READ_ONLY | {Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE},
-    Role.APPROVER: READ_ONLY | {Permission.DECIDE},
+    Role.WORKER: READ_ONLY | {Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE, Permission.CLAIM},
+    Role.APPROVER: READ_ONLY | {Permission.DECIDE, Permission.CLAIM},
     Role.AUDITOR: READ_ONLY,
     Role.OPERATOR: frozenset(Permission),
-    Role.SERVICE: READ_ONLY | {Permission.DECIDE, Permission.CONSUME},
+    Role.SERVICE: READ_ONLY | {Permission.DECIDE, Permission.CONSUME, Permission.CLAIM},
 }
-ANONYMOUS_PERMISSIONS: Final = frozenset({Permission.READ, Permission.REQUEST})
+ANONYMOUS_PERMISSIONS: Final = frozenset({Permission.READ, Permission.REQUEST, Permission.CLAIM})
 """Without a key nobody decides, withdraws or executes, whatever the anonymous role is."""
 
 

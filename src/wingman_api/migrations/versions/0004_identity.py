@@ -9,7 +9,7 @@ from typing import Final
 from alembic import op
 
 revision: str = "0004"
-down_revision: str | None = "0002"
+down_revision: str | None = "0003"
 
 KEY_END: Final = """
 ALTER TABLE api_key
