@@ -127,8 +127,8 @@ async def test_an_unknown_request_is_not_found(api: Api):
 MANY_LATE = """
 INSERT INTO approval_request (id, worker, requested_by, environment, task_name, instruction, status, people_needed,
                               risk_level, dedupe_digest, created_at, expires_at)
-SELECT 'apr_' || lpad(translate(n::text, '0189', 'abcd'), 26, 'z'), 'agent-9', 'agent-9', 'test', 'x', 'x', 'PENDING', 1,
-       'LOW', 'late ' || n, now() - interval '2 hours', now() - interval '1 hour'
+SELECT 'apr_' || lpad(translate(n::text, '0189', 'abcd'), 26, 'z'), 'agent-9', 'agent-9', 'test', 'x', 'x', 'PENDING',
+       1, 'LOW', 'late ' || n, now() - interval '2 hours', now() - interval '1 hour'
 FROM generate_series(1, 1200) AS n
 """
 
