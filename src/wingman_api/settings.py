@@ -93,10 +93,6 @@ class Settings(BaseSettings):
 
     token_lifetime: Annotated[int, Field(ge=5, le=300)] = 60
     """Seconds a capability is valid."""
-    expiry_high: Annotated[int, Field(ge=60, le=7 * 86400)] = 900
-    """Seconds a request of HIGH risk waits for people."""
-    expiry: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
-    """Seconds any other request waits."""
     consensus_enabled: bool = True
     """Whether sources of risk besides effect, environment and wording are asked."""
     high_risk_people: Annotated[int, Field(ge=1, le=9)] = 1
@@ -107,6 +103,10 @@ class Settings(BaseSettings):
     llm_key: SecretStr = SecretStr("")
     llm_timeout: Annotated[float, Field(ge=0.1, le=30)] = 10.0
     """Seconds for one whole answer of the language model."""
+    expiry_high: Annotated[int, Field(ge=60, le=7 * 86400)] = 900
+    """Seconds a request of HIGH risk waits for people."""
+    expiry: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
+    """Seconds any other request waits."""
     drain: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """Seconds that relayed output gets after SIGTERM; executions go on in the gateway."""
     otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""

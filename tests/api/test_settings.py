@@ -58,9 +58,6 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_GATEWAY_ADDRESS", "gateway"),
         ("WINGMAN_ANONYMOUS_ROLE", "operator"),
         ("WINGMAN_TOKEN_KID", "a b"),
-        ("WINGMAN_TOKEN_LIFETIME", "301"),
-        ("WINGMAN_TOKEN_LIFETIME", "x"),
-        ("WINGMAN_EXPIRY", "1"),
         ("WINGMAN_CONSENSUS_ENABLED", "maybe"),
         ("WINGMAN_HIGH_RISK_PEOPLE", "0"),
         ("WINGMAN_HIGH_RISK_PEOPLE", "10"),
@@ -91,6 +88,9 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_LLM_URL", "127.0.0.1:11434"),
         ("WINGMAN_LLM_TIMEOUT", "0"),
         ("WINGMAN_LLM_TIMEOUT", "31"),
+        ("WINGMAN_TOKEN_LIFETIME", "301"),
+        ("WINGMAN_TOKEN_LIFETIME", "x"),
+        ("WINGMAN_EXPIRY", "1"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
