@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup run demo test test-fast faults check fmt proto openapi lock bench clean
+.PHONY: help setup run demo test test-fast faults check fmt proto openapi lock schema bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ lock: $(READY) ## Compile the hash-locked requirements anew
 	  --python-version 3.11 requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
 	  --python-version 3.11 --extra dev --extra embedded pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
+	  --python-version 3.11 requirements/clients.in -o requirements/clients.txt
+
+schema: $(READY) ## Schemathesis over the whole API: all phases, more than 10,000 cases; prints its figures
+	@SCHEMA=long $(BIN)/pytest -q tests/api/test_schema.py
 
 bench: $(READY) ## Measure against baselines in the same run
 	@$(BIN)/python -m tests.bench

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 APPROVAL: Final = "$response.body#/request/id"
+WAITING: Final = "$response.body#/pending/0/id"
 DECIDED: Final = "$response.body#/id"
 EXECUTION: Final = "$response.body#/execution_id"
 NAME: Final = "$response.body#/name"
@@ -55,7 +56,11 @@ LINKS: Final[Mapping[str, Mapping[str, Link]]] = {
         "cancel": Link("cancelApproval", {"path.request_id": APPROVAL}),
     },
     "approveApproval": _of_approval(DECIDED),
-    "listPendingApprovals": {"look": Link("getApproval", {"path.request_id": "$response.body#/pending/0/id"})},
+    "listPendingApprovals": {
+        "look": Link("getApproval", {"path.request_id": WAITING}),
+        "approve": Link("approveApproval", {"path.request_id": WAITING}),
+        "reject": Link("rejectApproval", {"path.request_id": WAITING}),
+    },
     "listApprovals": {
         "look": Link("getApproval", {"path.request_id": "$response.body#/approvals/0/id"}),
         "next": Link("listApprovals", {"query.cursor": "$response.body#/next_cursor"}),

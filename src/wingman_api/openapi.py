@@ -96,9 +96,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     for path in document["paths"].values():
         for operation in path.values():
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
             _name_fields(operation)
             _complete_success(operation)
     return document
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter's schema without null: what is not meant is left out, and no text says null."""
+    forms = [form for form in schema.get("anyOf", ()) if form.get("type") != "null"]
+    if len(forms) != 1:
+        return schema
+    return forms[0] | {keyword: value for keyword, value in schema.items() if keyword != "anyOf"}
 
 
 def _name_fields(operation: dict[str, Any]) -> None:

@@ -126,6 +126,7 @@ class Problem(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        json_schema_serialization_defaults_required=True,
         json_schema_extra={
             "example": {
                 "type": "urn:wingman:problem:approval-decided",

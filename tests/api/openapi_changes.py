@@ -82,7 +82,8 @@ class _Compare:
             if key not in new:
                 yield f"parameter {key[1]} is gone"
             else:
-                yield from self.schema(parameter["schema"], new[key]["schema"], f"parameter {key[1]}", "request")
+                schemas = (_without_null(each["schema"]) for each in (parameter, new[key]))
+                yield from self.schema(*schemas, f"parameter {key[1]}", "request")
         for key, parameter in new.items():
             if parameter.get("required") and not old.get(key, {}).get("required"):
                 yield f"parameter {key[1]} is needed now"
@@ -146,6 +147,12 @@ def _resolved(document: Schema, schema: Schema) -> Schema:
     while "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return schema
+
+
+def _without_null(schema: Schema) -> Schema:
+    """A parameter's schema: none is ever null, whatever the schema says."""
+    forms = [form for form in _options(schema) if form.get("type") != "null"]
+    return forms[0] if len(forms) == 1 else schema
 
 
 def _kind(schema: Schema) -> str:

@@ -7,86 +7,20 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pytest
 
 from tests.api.conftest import Api
-from tests.api.documented import OPERATIONS, Operation, violations
-from tests.api.fake_gateway import VERIFIER, Script
+from tests.api.documented import OPERATIONS, violations
+from tests.api.example_state import APPROVAL, EXECUTION, RESTART, SUFFIX, execute, prepare, send
+from tests.api.fake_gateway import VERIFIER
 from wingman_core.receipt import check_receipt
-from wingman_rpc.v1 import gateway_pb2 as pb
 
-SUFFIX: Final = "dbc7jx2mqvg5s3k2h6t4yw7raa"
-APPROVAL: Final = f"apr_{SUFFIX}"
-EXECUTION: Final = f"exe_{SUFFIX}"
-RESTART: Final = "docker restart --time 10 web"
-PENDING: Final = frozenset({"getApproval", "approveApproval", "rejectApproval", "cancelApproval"})
-APPROVED: Final = frozenset({"startExecution", "mintToken"})
-EXECUTED: Final = frozenset({"getExecution", "followExecutionOutput", "getReceipt"})
-CONSUMED: Final = frozenset(
-    name for name, each in OPERATIONS.items() if "/consumers/{name}" in each.path and name != "putEventConsumer"
-)
-DECIDERS: Final = frozenset({"approveApproval", "rejectApproval"})
 SENT: Final = [
     (name, number)
     for name, each in OPERATIONS.items()
     for number, body in enumerate(each.bodies)
     if body is not None or any(each.parameters(place) for place in ("path", "query", "header"))
 ]
-
-
-def caller_of(operation: Operation) -> str:
-    """Somebody who may."""
-    if operation.name in DECIDERS:
-        return "alice"
-    return "bot" if "/consumers" in operation.path else "worker"
-
-
-async def send(api: Api, name: str, number: int = 0, who: str | None = None, **changes: Any) -> httpx.Response:
-    """Send an operation's examples, all of them; ``changes`` are other parts of the request."""
-    operation = OPERATIONS[name]
-    request = {
-        "params": operation.parameters("query"),
-        "headers": operation.parameters("header"),
-        "json": operation.bodies[number],
-        **changes,
-    }
-    url = request.pop("url", operation.url)
-    return await api.call(who or caller_of(operation), operation.method, url, **request)
-
-
-async def prepare(api: Api, name: str) -> None:
-    """Make what the operation's examples name."""
-    api.gateway.answers[RESTART] = of_a_real_engine
-    if name in PENDING | APPROVED | EXECUTED:
-        api.ids.wanted = [SUFFIX]
-        asked = await send(api, "requestApproval", headers={})
-        assert asked.json()["request"]["id"] == APPROVAL
-    if name in APPROVED | EXECUTED:
-        assert (await send(api, "approveApproval", headers={})).json()["status"] == "APPROVED"
-    if name in EXECUTED:
-        await execute(api)
-    if name in CONSUMED:
-        assert (await send(api, "putEventConsumer")).status_code == 200
-
-
-async def execute(api: Api) -> httpx.Response:
-    api.gateway.execution_ids[f"{APPROVAL}.0"] = EXECUTION
-    api.gateway.scripts[RESTART] = Script(output=[("stdout", b"web\n")])
-    started = await send(api, "startExecution", headers={})
-    assert started.status_code == 202, started.text
-    assert (await api.finished(EXECUTION))["state"] == "SUCCEEDED"
-    return started
-
-
-def of_a_real_engine(preview: pb.PreviewResponse) -> None:
-    """Fill in what the fake gateway leaves empty."""
-    (target,) = preview.targets
-    target.image, target.image_digest = "nginx:1.29", f"sha256:{'9d' * 32}"
-    target.project, target.state = "shop", "running"
-    target.labels.clear()
-    target.labels["com.docker.compose.project"] = "shop"
-    preview.blast_radius.ports_dropped.append("127.0.0.1:8080/tcp")
 
 
 @pytest.mark.parametrize(("name", "number"), SENT, ids=[f"{name}-{number}" for name, number in SENT])
@@ -161,8 +95,8 @@ async def story(api: Api) -> dict[str, Any]:
         await tell(name)
     for name in ("putEventConsumer", "getEventConsumer", "listEventConsumers"):
         await tell(name)
-    for name in ("listEventConsumerNotes", "getEventConsumerNote"):
-        await tell(name)
+    await tell("listEventConsumerNotes", params={})
+    await tell("getEventConsumerNote")
     return told
 
 

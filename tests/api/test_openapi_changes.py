@@ -132,6 +132,7 @@ def test_what_breaks_a_client_is_told(change: Change, told: str):
         lambda op, wish, thing: None,
         lambda op, wish, thing: op["parameters"].append({"in": "query", "name": "x", "schema": {"type": "string"}}),
         lambda op, wish, thing: op["parameters"][0]["schema"].update(maximum=100),
+        lambda op, wish, thing: op["parameters"][0].update(schema=nullable(op["parameters"][0]["schema"])),
         lambda op, wish, thing: op["responses"].pop("404"),
         lambda op, wish, thing: wish["properties"].update(more={"type": "string"}),
         lambda op, wish, thing: wish["properties"]["either"]["anyOf"].append({"type": "integer"}),

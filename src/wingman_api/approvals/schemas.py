@@ -77,6 +77,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        strict=True,
         json_schema_extra={
             "examples": [
                 {
@@ -114,7 +115,7 @@ class Decided(BaseModel):
     """A person's word on a request."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"example": {"note": "seen the graphs, go ahead"}}
+        extra="forbid", frozen=True, strict=True, json_schema_extra={"example": {"note": "seen the graphs, go ahead"}}
     )
 
     decided_by: Name | None = Field(

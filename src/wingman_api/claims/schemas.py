@@ -56,6 +56,7 @@ class ToLog(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        strict=True,
         json_schema_extra={"example": {"worker_id": "agent-7", "claim": "Created file /tmp/test.txt"}},
     )
 
@@ -69,6 +70,7 @@ class ToVerify(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"worker_id": "agent-7", "claim": "Process postgres is running"},

@@ -51,6 +51,7 @@ class ConsumerChange(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        strict=True,
         json_schema_extra={
             "example": {
                 "revision": 0,

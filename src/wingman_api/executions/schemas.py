@@ -16,7 +16,10 @@ class ToExecute(BaseModel):
     """Which approved command to run."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"example": {"approval_id": "apr_dbc7jx2mqvg5s3k2h6t4yw7raa.0"}}
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={"example": {"approval_id": "apr_dbc7jx2mqvg5s3k2h6t4yw7raa.0"}},
     )
 
     approval_id: Annotated[str, Field(pattern=r"^apr_[a-z2-7]{26}(\.(0|[1-9][0-9]{0,2}))?$")] = Field(

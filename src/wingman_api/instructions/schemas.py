@@ -19,7 +19,9 @@ _EXAMPLE: Final = "\n".join(f"{section}: x" for section in Section)
 class Instruction(BaseModel):
     """What a worker would be told to do."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": {"instruction": _EXAMPLE}})
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, json_schema_extra={"example": {"instruction": _EXAMPLE}}
+    )
 
     instruction: Annotated[str, Field(max_length=MAX_INSTRUCTION, pattern=_NO_CONTROLS)]
 

@@ -15,6 +15,7 @@ class Wanted(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        strict=True,
         json_schema_extra={
             "example": {
                 "approval_id": "apr_dbc7jx2mqvg5s3k2h6t4yw7raa",
