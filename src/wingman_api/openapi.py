@@ -108,7 +108,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     forms = [form for form in schema.get("anyOf", ()) if form.get("type") != "null"]
     if len(forms) != 1:
         return schema
-    return forms[0] | {keyword: value for keyword, value in schema.items() if keyword != "anyOf"}
+    return {**forms[0], **{keyword: value for keyword, value in schema.items() if keyword != "anyOf"}}
 
 
 def _name_fields(operation: dict[str, Any]) -> None:
