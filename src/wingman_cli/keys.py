@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wingman_cli.embedded_db import Connection
 
 ROLE = "wingman_api"
+TABLE = "api_key"
 
 
 def create(  # noqa: PLR0913 - options of a command line
@@ -117,7 +118,7 @@ async def stored(session: Session) -> "AsyncIterator[KeyStore]":
     """Yield the store of API keys."""
     from wingman_cli.database import opened
 
-    async with opened(session, ROLE) as access, key_store(access) as store:
+    async with opened(session, ROLE, TABLE) as access, key_store(access) as store:
         yield store
 
 
