@@ -29,6 +29,7 @@ def up(
         int, typer.Option(help="The API's port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
     ] = DEFAULT_PORT,
     engine: Engine = Choice.ASK,
+    workers: Annotated[int, typer.Option(help="Processes of the API.", min=1, max=64)] = 1,
 ) -> None:
     """Start Wingman here: embedded Postgres, gateway, API. The first start makes keys, certificates and database."""
     from wingman_cli.engine import EngineSource
@@ -39,7 +40,7 @@ def up(
     source = EngineSource(os.environ)
     found = source.find(engine, ask=confirm, tell=screen.say)
     try:
-        plan = Plan(Instance(session.data_dir), port, found.address, has_engine=bool(found.version))
+        plan = Plan(Instance(session.data_dir), port, found.address, has_engine=bool(found.version), workers=workers)
         asyncio.run(serve(plan, screen.say, found))
     finally:
         source.stop(found)
@@ -79,13 +80,13 @@ async def run(
 ) -> None:
     """Hold the instance until ``stopping``."""
     async with local:
-        for line in welcome(local.api, plan.instance.directory, found, first_start=local.first_start):
+        for line in welcome(local.api, local.gateway, plan.instance.directory, found, first_start=local.first_start):
             tell(line)
         await stopping.wait()
         tell("Stopping ...")
 
 
-def welcome(api: str, directory: Path, found: "Found", *, first_start: bool) -> list[str]:
+def welcome(api: str, gateway: str, directory: Path, found: "Found", *, first_start: bool) -> list[str]:
     """Return the few lines that tell where everything is and what to try."""
     wingman = program()
     engine = f"Docker {found.version} at {found.address}"
@@ -98,12 +99,13 @@ def welcome(api: str, directory: Path, found: "Found", *, first_start: bool) -> 
         "Wingman is up.",
         f"  API      {api}   (GET / lists the endpoints, /openapi.json describes them)",
         f"  engine   {engine}",
+        f"  gateway  {gateway}   (gRPC over mutual TLS, for tools: examples/deploy_tool.py)",
         f"  data     {directory}{made}",
         f'  try      {wingman} request "docker ps"',
         f"           {wingman} pending | approve <id> | run <id> | audit verify",
     ]
     if directory != DEFAULT_DIRECTORY:
-        lines.insert(4, f"           in another shell: export WINGMAN_DATA_DIR={directory.absolute()}")
+        lines.insert(5, f"           in another shell: export WINGMAN_DATA_DIR={directory.absolute()}")
     return lines
 
 

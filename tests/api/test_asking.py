@@ -208,7 +208,7 @@ async def test_what_does_not_fit_the_schema_is_refused_by_place(api: Api):
 
 
 async def test_a_body_that_is_not_the_json_it_should_be_is_refused(api: Api):
-    surrogate = b'{"worker_id": "\\ud800"}'
+    surrogate = b'{"worker_id": "agent-7", "task_name": "\\ud800", "instruction": "x", "commands": []}'
     json = {"content-type": "application/json"}
     for body in (b"{", b"", b"[1]", b'"x"', surrogate, b"\xff\xfe", b"[" * 100_000, b"1" * 5000, b'{"a": NaN}'):
         response = await api.call("worker", "POST", "/approvals/request", content=body, headers=json)

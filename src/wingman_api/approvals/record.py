@@ -66,6 +66,14 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The request a wish led to; ``deduped`` where it was pending already."""
+
+    record: Record
+    deduped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One thing that happened to a request."""
 

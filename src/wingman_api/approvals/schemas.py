@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, assert_never
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from wingman_api.approvals.record import Asked as AskedRecord
 from wingman_api.approvals.record import Command, HistoryEntry, Record
 from wingman_api.previews import Digest, PreviewView, View
 from wingman_core.approval import Decision, Status
@@ -18,6 +19,8 @@ MAX_PAGE: Final = 100
 RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 FIRST_HIGH: Final = 0xA0
 """Past the C1 controls; above, people's languages decide what is printable."""
+FIRST_SURROGATE: Final = "\ud800"
+LAST_SURROGATE: Final = "\udfff"
 
 LevelName = Literal["LOW", "MEDIUM", "HIGH"]
 
@@ -35,9 +38,11 @@ def _level(level: Level) -> LevelName:
 
 
 def _printable(text: str) -> str:
-    """Refuse control characters but tab and line ends: no database text or terminal should meet them."""
+    """Refuse control characters but tab and line ends, and halves of a surrogate pair: no database text has them."""
     if not all(character.isprintable() or character in "\t\n\r" for character in text if ord(character) < FIRST_HIGH):
         raise ValueError("control characters are refused")
+    if any(FIRST_SURROGATE <= character <= LAST_SURROGATE for character in text):
+        raise ValueError("half a surrogate pair is no character")
     return text
 
 
@@ -273,6 +278,19 @@ class AskedAnswer(View):
     request: RequestView
     risk: RiskView
     previews: tuple[PreviewView, ...]
+
+    @classmethod
+    def of(cls, asked: AskedRecord) -> "AskedAnswer":
+        """Return the answer to a wish."""
+        view = RequestView.of(asked.record)
+        return cls(
+            needs_approval=view.status is Status.PENDING,
+            status=view.status,
+            deduped=asked.deduped,
+            request=view,
+            risk=view.risk,
+            previews=tuple(command.preview for command in view.commands),
+        )
 
 
 class PendingAnswer(View):

@@ -1,8 +1,9 @@
 """All SQL on requests, their commands, votes, decisions and history.
 
 Guarantees: a decision and its history are one transaction; a status leaves PENDING by one conditional UPDATE,
-so that of two who race one loses; what expired is stored as expired before anybody reads it. What belongs
-together is written by one statement and read by one, since a round trip costs more than what it asks for.
+so that of two who race one loses; what expired is stored as expired before anybody reads it; what happened is
+told in the transaction in which it happens. What belongs together is written by one statement and read by one,
+since a round trip costs more than what it asks for.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,11 @@ from typing import Final
 
 import asyncpg
 
-from wingman_api.approvals.record import Command, HistoryEntry, Record, Selection
+from wingman_api.approvals import telling
+from wingman_api.approvals.record import Asked, Command, HistoryEntry, Record, Selection
+from wingman_api.events.outbox import emit, emit_all
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import claim, remember
 from wingman_api.system.store import Connection, Database
 from wingman_core.approval import Decision, Request, Status, expire, status_at
 from wingman_core.errors import ApprovalRefused, Code
@@ -49,12 +54,14 @@ WITH late AS (
     ORDER BY expires_at LIMIT 500 FOR UPDATE SKIP LOCKED
 ), expired AS (
     UPDATE approval_request r SET status = 'EXPIRED', decided_at = r.expires_at
-    FROM late WHERE r.id = late.id RETURNING r.id, r.expires_at
+    FROM late WHERE r.id = late.id RETURNING r.id, r.worker, r.expires_at
+), history AS (
+    INSERT INTO approval_history (request_id, at, event, actor, status, note)
+    SELECT id, expires_at, 'expired', 'wingman', 'EXPIRED', '' FROM expired
 )
-INSERT INTO approval_history (request_id, at, event, actor, status, note)
-SELECT id, expires_at, 'expired', 'wingman', 'EXPIRED', '' FROM expired
+SELECT id, worker, expires_at FROM expired ORDER BY expires_at, id
 """
-SWEPT_IN_FULL: Final = "INSERT 0 500"
+LATE: Final = "SELECT EXISTS (SELECT FROM approval_request WHERE status = 'PENDING' AND expires_at <= $1)"
 LOCK: Final = "SELECT id FROM approval_request WHERE id = $1 FOR NO KEY UPDATE"
 """A statement of its own: the next one sees what this one waited for."""
 CHANGE: Final = """
@@ -115,6 +122,7 @@ PAGE: Final = RECORDS.format(
     """,
     "ORDER BY r.created_at DESC, r.id DESC",
 )
+WAITING: Final = "SELECT risk_level, count(*) FROM approval_request WHERE status = 'PENDING' GROUP BY risk_level"
 HISTORY: Final = "SELECT * FROM approval_history WHERE request_id = $1 ORDER BY position"
 
 
@@ -125,14 +133,26 @@ class RequestStore:
         """Use the API's pool."""
         self._database = database
 
-    async def add(self, record: Record, dedupe_digest: str) -> tuple[str, bool]:
-        """Store a new request; return its id and False, or the identical pending one's and True."""
+    async def add(self, record: Record, dedupe_digest: str, once: Once[Asked] | None = None) -> Asked:
+        """Store a new request and return it, or the identical pending one; raise ``Replayed``."""
         async with self._database.transaction() as connection:
+            await claim(connection, once, record.created_at)
             request_id, expires_at = await _insert(connection, record, dedupe_digest)
             if request_id != record.request.id and expires_at <= record.created_at:
-                await connection.execute(SWEEP, record.created_at, request_id)
+                await self._sweep(connection, record.created_at, request_id)
                 request_id, _ = await _insert(connection, record, dedupe_digest)
-        return request_id, request_id != record.request.id
+            if request_id == record.request.id:
+                asked = Asked(record, deduped=False)
+                await emit(connection, telling.requested(record))
+            else:
+                asked = Asked(await _one(connection, request_id), deduped=True)
+            await remember(connection, once, asked)
+        return asked
+
+    async def sweep(self, now: datetime) -> int:
+        """Store as expired what expired by ``now``, and tell it; return how many those were, at most 500."""
+        async with self._database.connection() as connection:
+            return await self._sweep(connection, now)
 
     async def get(self, request_id: str, now: datetime) -> Record:
         """Return one request as it stands at ``now``; raise ``ApprovalRefused`` (APPROVAL_UNKNOWN)."""
@@ -140,7 +160,7 @@ class RequestStore:
             record = await _one(connection, request_id)
             if status_at(record.request, now) is record.request.status:
                 return record
-            await connection.execute(SWEEP, now, request_id)
+            await self._sweep(connection, now, request_id)
             return await _one(connection, request_id)
 
     async def history(self, request_id: str) -> tuple[HistoryEntry, ...]:
@@ -152,15 +172,20 @@ class RequestStore:
     async def pending(self, worker: str | None, limit: int, now: datetime) -> tuple[tuple[Record, ...], int]:
         """Return the oldest pending requests, of one worker or all, and how many there are."""
         async with self._database.connection() as connection:
-            await _sweep(connection, now)
+            await self._sweep_all(connection, now)
             rows = await connection.fetch(PENDING, worker, limit)
             return tuple(_record(row) for row in rows), await connection.fetchval(COUNT_PENDING, worker)
+
+    async def waiting(self) -> dict[Level, int]:
+        """Return how many requests are pending, by their risk."""
+        async with self._database.connection() as connection:
+            return {Level[row["risk_level"]]: row["count"] for row in await connection.fetch(WAITING)}
 
     async def page(self, selection: Selection, limit: int, now: datetime) -> tuple[Record, ...]:
         """Return the newest requests of a selection, at most ``limit``."""
         at, request_id = selection.before or (None, None)
         async with self._database.connection() as connection:
-            await _sweep(connection, now)
+            await self._sweep_all(connection, now)
             rows = await connection.fetch(
                 PAGE,
                 selection.status and selection.status.value,
@@ -184,9 +209,14 @@ class RequestStore:
         actor: str,
         key_id: str | None,
         note: str,
+        once: Once[Record] | None = None,
     ) -> Record:
-        """Apply a transition of the state machine and store it with its history; raise what the transition raises."""
+        """Apply a transition of the state machine and store it with its history.
+
+        Raises what the transition raises, and ``Replayed``.
+        """
         async with self._database.transaction() as connection:
+            await claim(connection, once, now)
             await connection.execute(LOCK, request_id)
             record = await _one(connection, request_id)
             if status_at(record.request, now) is record.request.status:
@@ -194,10 +224,27 @@ class RequestStore:
                 before = len(record.request.decisions)
                 told = (request_id, after.status.value, now, event, actor, key_id, note)
                 await connection.execute(CHANGE, *told, before, *_columns(after.decisions[before:]))
-                return replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
+                await emit(connection, telling.changed(record.request, after, actor, now))
+                changed = replace(record, request=after, decided_at=None if after.status is Status.PENDING else now)
+                await remember(connection, once, changed)
+                return changed
             # Still under the lock: who is told that it expired is told the end of it.
-            await connection.execute(SWEEP, now, request_id)
+            await self._sweep(connection, now, request_id)
         return replace(record, request=transition(expire(record.request, now)))
+
+    async def _sweep(self, connection: Connection, now: datetime, request_id: str | None = None) -> int:
+        """Do what ``sweep`` does, on this connection, for one request or all; one cheap look where nothing is late."""
+        if request_id is None and not await connection.fetchval(LATE, now):
+            return 0
+        async with self._database.transaction_on(connection):
+            rows = await connection.fetch(SWEEP, now, request_id)
+            await emit_all(connection, [telling.expired(row["id"], row["worker"], row["expires_at"]) for row in rows])
+        return len(rows)
+
+    async def _sweep_all(self, connection: Connection, now: datetime) -> None:
+        """Store every expiry that is due, some at a time."""
+        while await self._sweep(connection, now):
+            pass
 
 
 async def _insert(connection: Connection, record: Record, dedupe_digest: str) -> tuple[str, datetime]:
@@ -229,12 +276,6 @@ async def _insert(connection: Connection, record: Record, dedupe_digest: str) ->
     )
     assert row is not None  # noqa: S101 - the conflict returns a row as well
     return row["id"], row["expires_at"]
-
-
-async def _sweep(connection: Connection, now: datetime) -> None:
-    """Store every expiry that is due, some at a time."""
-    while await connection.execute(SWEEP, now, None) == SWEPT_IN_FULL:
-        pass
 
 
 async def _one(connection: Connection, request_id: str) -> Record:

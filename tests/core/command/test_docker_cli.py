@@ -64,27 +64,35 @@ def _normal(request: dict[str, Any]) -> dict[str, Any]:
         )
     if "platform" in query:
         query["platform"] = query["platform"].lower()
+    if request["path"].endswith("/exec"):
+        body = request["body"]
+        # The kernel follows links and .. as they stand; doubled and trailing slashes mean nothing to it.
+        body["WorkingDir"] = re.sub("(?<=.)/$", "", re.sub("/+", "/", body.get("WorkingDir", "")))
     if request["path"] == "/containers/create":
-        body, host = request["body"], request["body"]["HostConfig"]
-        body["Env"] = sorted(body.get("Env", []))
-        body["StopSignal"] = _signal(body["StopSignal"]) if "StopSignal" in body else None
-        body["Image"] = f"sha256:{body['Image']}" if len(body["Image"]) == HEX_ID else body["Image"]
-        body["WorkingDir"] = posixpath.normpath(body["WorkingDir"]) if "WorkingDir" in body else ""
-        for name in ("CapAdd", "CapDrop"):
-            host[name] = sorted(_capability(each) for each in host.get(name, []))
-        host["SecurityOpt"] = sorted(map(_security, host.get("SecurityOpt", [])))
-        host["Binds"] = sorted(map(_bind, host.get("Binds", [])))
-        for ports in host.get("PortBindings", {}).values():
-            ports[:] = [{name: value for name, value in each.items() if value != "0"} for each in ports]
-        host["Links"] = [each if ":" in each else f"{each}:{each}" for each in host.get("Links", [])]
-        host["StorageOpt"] = {key: value.lower() for key, value in host.get("StorageOpt", {}).items()}
-        host["Tmpfs"] = {key: value for key, value in host.get("Tmpfs", {}).items() if value}
-        for endpoint in body.get("NetworkingConfig", {}).get("EndpointsConfig", {}).values():
-            addresses = endpoint.get("IPAMConfig", {})
-            if "IPv6Address" in addresses:
-                addresses["IPv6Address"] = str(ipaddress.ip_address(addresses["IPv6Address"]))
-            endpoint["MacAddress"] = endpoint.get("MacAddress", "").replace("-", ":")
+        _normalise_container(request["body"])
     return _pruned(request)
+
+
+def _normalise_container(body: dict[str, Any]) -> None:
+    host = body["HostConfig"]
+    body["Env"] = sorted(body.get("Env", []))
+    body["StopSignal"] = _signal(body["StopSignal"]) if "StopSignal" in body else None
+    body["Image"] = f"sha256:{body['Image']}" if len(body["Image"]) == HEX_ID else body["Image"]
+    body["WorkingDir"] = posixpath.normpath(body["WorkingDir"]) if "WorkingDir" in body else ""
+    for name in ("CapAdd", "CapDrop"):
+        host[name] = sorted(_capability(each) for each in host.get(name, []))
+    host["SecurityOpt"] = sorted(map(_security, host.get("SecurityOpt", [])))
+    host["Binds"] = sorted(map(_bind, host.get("Binds", [])))
+    for ports in host.get("PortBindings", {}).values():
+        ports[:] = [{name: value for name, value in each.items() if value != "0"} for each in ports]
+    host["Links"] = [each if ":" in each else f"{each}:{each}" for each in host.get("Links", [])]
+    host["StorageOpt"] = {key: value.lower() for key, value in host.get("StorageOpt", {}).items()}
+    host["Tmpfs"] = {key: value for key, value in host.get("Tmpfs", {}).items() if value}
+    for endpoint in body.get("NetworkingConfig", {}).get("EndpointsConfig", {}).values():
+        addresses = endpoint.get("IPAMConfig", {})
+        if "IPv6Address" in addresses:
+            addresses["IPv6Address"] = str(ipaddress.ip_address(addresses["IPv6Address"]))
+        endpoint["MacAddress"] = endpoint.get("MacAddress", "").replace("-", ":")
 
 
 def _bind(bind: str) -> str:

@@ -4,8 +4,8 @@ from typing import Final
 
 from alembic import op
 
-revision: str = "0002"
-down_revision: str | None = "0001"
+revision: str = "0003"
+down_revision: str | None = "0002"
 
 TROUBLE: Final = """
 CREATE INDEX execution_audit_trouble ON execution_audit (worker, created_at)

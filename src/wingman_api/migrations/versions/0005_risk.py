@@ -4,8 +4,8 @@ from typing import Final
 
 from alembic import op
 
-revision: str = "0007"
-down_revision: str | None = "0001"
+revision: str = "0005"
+down_revision: str | None = "0004"
 
 ABSENT: Final = "ALTER TABLE approval_vote ALTER COLUMN level DROP NOT NULL"
 """A source without a level did not vote; its reason says why."""
