@@ -41,11 +41,15 @@ COMMAND = f"docker restart --time 10 {CONTAINER}"
 
 
 class Unlimited(Local):
-    """An instance whose gateway admits more than the hundred calls a second of its default."""
+    """An instance that admits more than its defaults: a hundred calls a second at the gateway, ten writes a key."""
 
     def _gateway_service(self, listen: str) -> Service:
         service = super()._gateway_service(listen)
         return replace(service, environment={**service.environment, "WINGMAN_RATE": "100000"})
+
+    def _api_service(self, listen: str, gateway: str) -> Service:
+        service = super()._api_service(listen, gateway)
+        return replace(service, environment={**service.environment, "WINGMAN_RATE_LIMIT_WRITES": "1000000/60"})
 
 
 @asynccontextmanager
