@@ -89,17 +89,18 @@ def wire(app: FastAPI, adapters: Adapters) -> Chores:
     verifications = VerificationStore(adapters.database)
     requests = _requests(adapters, answers, verifications)
     app.state.requests = requests
-    app.state.answers = answers
     app.state.audit_log = AuditLog(adapters.database)
     app.state.receipts = Receipts(app.state.audit_log, requests)
     app.state.claims = Claims(
         verifications,
         adapters.ledger,
         adapters.probes,
+        answers,
         translator=Translator(adapters.model, adapters.settings.llm_timeout),
         now=adapters.now,
         clock=time.monotonic,
         new_id=new_id,
+        counted=app.state.metrics.verdict,
         log=adapters.log,
     )
     return {

@@ -155,6 +155,8 @@ def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, st
         "WINGMAN_TOKEN_KEY": str(token_keys[0]),
         "WINGMAN_TOKEN_KID": token_keys[2],
         "WINGMAN_CLAIMS_LEDGER": str(tmp_path / "claims_audit.jsonl"),
+        "WINGMAN_CLAIM_MACHINE": "1",
+        "WINGMAN_CLAIM_ROOTS": "/tmp",  # noqa: S108 - where the guide's example looks
         "WINGMAN_ANONYMOUS_ROLE": "worker",
         "WINGMAN_DRAIN": "2",
         **{f"WINGMAN_RATE_LIMIT_{what}": "1000000/60" for what in ("READS", "WRITES", "ANONYMOUS", "FAILURES")},

@@ -93,7 +93,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         self.previewed: list[pb.PreviewRequest] = []
         self.metadata: list[dict[str, str]] = []
         """What came with each call."""
-        self.facts: dict[str, pb.ObserveResponse] = {}
+        self.facts: dict[str, pb.ObserveResponse] = {"": pb.ObserveResponse(processes=pb.ProcessLists(complete=True))}
         """What ``Observe`` answers, by container; empty for all running ones."""
         self.observed: list[pb.ObserveRequest] = []
         self.port = 0

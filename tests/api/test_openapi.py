@@ -22,6 +22,7 @@ OPERATIONS = {
     "getExecution",
     "followExecutionOutput",
     "explainPolicy",
+    "checkInstruction",
     "getMetrics",
     "mintToken",
     "listAuditRecords",
@@ -41,7 +42,15 @@ OPERATIONS = {
 }
 
 
-REPEATABLE = {"requestApproval", "approveApproval", "rejectApproval", "cancelApproval", "startExecution"}
+REPEATABLE = {
+    "requestApproval",
+    "approveApproval",
+    "rejectApproval",
+    "cancelApproval",
+    "startExecution",
+    "logClaim",
+    "verifyClaim",
+}
 
 
 @pytest.fixture

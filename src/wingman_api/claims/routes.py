@@ -4,9 +4,10 @@ from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from wingman_api.claims.ledger import Entry
+from wingman_api.claims.record import Verification
 from wingman_api.claims.schemas import (
     PERIODS,
-    EntryView,
     LoggedAnswer,
     Period,
     StatisticsAnswer,
@@ -15,13 +16,15 @@ from wingman_api.claims.schemas import (
     VerifiedAnswer,
 )
 from wingman_api.claims.verification import Claims, Wish
+from wingman_api.idempotency.dependencies import REPEATABLE, once
+from wingman_api.idempotency.once import Once
 from wingman_api.identity.caller import Caller, Permission
 from wingman_api.identity.dependencies import authenticated, permitted
 from wingman_api.problems import declared
 from wingman_core.errors import Code
 
 KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID, Code.ROLE_MISSING)
-CLAIMING: Final = (*KEY, Code.REQUEST_TOO_LARGE, Code.PERSON_MISMATCH)
+CLAIMING: Final = (*KEY, *REPEATABLE, Code.REQUEST_TOO_LARGE, Code.PERSON_MISMATCH)
 
 router = APIRouter(tags=["claims"], dependencies=[Depends(authenticated)])
 
@@ -33,17 +36,18 @@ def _claims(request: Request) -> Claims:
 Service = Annotated[Claims, Depends(_claims)]
 Claimant = Annotated[Caller, Depends(permitted(Permission.CLAIM))]
 Reader = Annotated[Caller, Depends(permitted(Permission.READ))]
+LoggedOnce = Annotated[Once[Entry] | None, Depends(once("logClaim", LoggedAnswer.of))]
+VerifiedOnce = Annotated[Once[Verification] | None, Depends(once("verifyClaim", VerifiedAnswer.of))]
 
 
 @router.post("/log_claim", operation_id="logClaim", responses=declared(*CLAIMING, Code.LEDGER_UNAVAILABLE))
-async def log_claim(said: ToLog, service: Service, caller: Claimant) -> LoggedAnswer:
+async def log_claim(said: ToLog, service: Service, caller: Claimant, once: LoggedOnce) -> LoggedAnswer:
     """Append a claim to the ledger; answered when it is on disk."""
-    entry = await service.log(said.claim, said.worker_id, caller)
-    return LoggedAnswer(status="logged", entry=EntryView.of(entry))
+    return LoggedAnswer.of(await service.log(said.claim, said.worker_id, caller, once))
 
 
 @router.post("/verify", operation_id="verifyClaim", responses=declared(*CLAIMING))
-async def verify(wanted: ToVerify, service: Service, caller: Claimant) -> VerifiedAnswer:
+async def verify(wanted: ToVerify, service: Service, caller: Claimant, once: VerifiedOnce) -> VerifiedAnswer:
     """Look whether a claim is so, and return the verdict with its evidence."""
     wish = Wish(
         claim=wanted.claim,
@@ -51,7 +55,7 @@ async def verify(wanted: ToVerify, service: Service, caller: Claimant) -> Verifi
         worker=wanted.worker_id,
         use_enhanced=wanted.use_enhanced,
     )
-    return VerifiedAnswer.of(await service.verify(wish, caller))
+    return VerifiedAnswer.of(await service.verify(wish, caller, once))
 
 
 @router.get("/stats", operation_id="getStatistics", responses=declared(*KEY))

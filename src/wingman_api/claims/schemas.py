@@ -107,6 +107,11 @@ class LoggedAnswer(View):
     status: Literal["logged"]
     entry: EntryView
 
+    @classmethod
+    def of(cls, entry: Entry) -> "LoggedAnswer":
+        """Return the answer for an entry of the ledger."""
+        return cls(status="logged", entry=EntryView.of(entry))
+
 
 class EvidenceView(View):
     """One assertion, and what was seen."""

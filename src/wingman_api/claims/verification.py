@@ -20,6 +20,8 @@ from wingman_api.claims.ledger import Entry, Ledger
 from wingman_api.claims.record import Dropped, Enhancement, Evidence, Origin, Verification, Verifier
 from wingman_api.claims.store import Statistics, VerificationStore
 from wingman_api.claims.translation import Translator, translatable
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import AnswerStore
 from wingman_api.identity.caller import Caller, Role
 from wingman_core.assertions import Assertion
 from wingman_core.sentences import MAX_ASSERTIONS, Reading, Reason, Unread, read
@@ -69,14 +71,18 @@ class Claims:
         store: VerificationStore,
         ledger: Ledger,
         probes: Probes,
+        answers: AnswerStore,
         *,
         translator: Translator,
         now: Callable[[], datetime],
         clock: Callable[[], float],
         new_id: Callable[[], str],
+        counted: Callable[[str], None],
         log: FilteringBoundLogger,
     ) -> None:
-        """Take the collaborators."""
+        """Take the collaborators; ``counted`` hears of each verdict."""
+        self._answers = answers
+        self._counted = counted
         self._store = store
         self._ledger = ledger
         self._probes = probes
@@ -87,14 +93,27 @@ class Claims:
         self._log = log
         self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
 
-    async def log(self, claim: str, worker: str | None, caller: Caller) -> Entry:
-        """Return the ledger's entry once it is on disk; raise ``Unavailable`` (LEDGER_UNAVAILABLE)."""
-        entry = Entry(f"clm_{self._new_id()}", self._now(), _worker(worker, caller), claim, LOGGED)
-        await self._ledger.append(entry)
-        return entry
+    async def log(self, claim: str, worker: str | None, caller: Caller, once: Once[Entry] | None = None) -> Entry:
+        """Return the ledger's entry once it is on disk; raise ``Unavailable`` (LEDGER_UNAVAILABLE), and ``Replayed``.
 
-    async def verify(self, wish: Wish, caller: Caller) -> Verification:
-        """Return what became of the claim, stored; raise ``CallerRefused`` for another worker's name."""
+        A process that is killed in the moment between the line and the answer leaves a line that a repeated request
+        writes again, under another id.
+        """
+        entry = Entry(f"clm_{self._new_id()}", self._now(), _worker(worker, caller), claim, LOGGED)
+
+        async def append() -> Entry:
+            await self._ledger.append(entry)
+            return entry
+
+        return await self._answers.run(once, append, entry.timestamp)
+
+    async def verify(self, wish: Wish, caller: Caller, once: Once[Verification] | None = None) -> Verification:
+        """Return what became of the claim, stored; raise ``CallerRefused`` for another's name, and ``Replayed``."""
+        verification = await self._answers.run(once, lambda: self._verified(wish, caller), self._now())
+        self._counted(verification.verdict)
+        return verification
+
+    async def _verified(self, wish: Wish, caller: Caller) -> Verification:
         # 1. Who claims.
         worker, begun, now = _worker(wish.worker, caller), self._clock(), self._now()
         # 2. and 3. Read, then translate.
