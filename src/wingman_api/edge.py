@@ -5,30 +5,43 @@ like every other (the framework's own limit answers in plain text, which is why 
 exception is logged with its traceback and answered without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Final
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from wingman_api import problems
+from wingman_api.metrics import Metrics
+from wingman_api.telemetry import CORRELATION
 from wingman_core.errors import WingmanError
 
 MAX_BODY: Final = 256 * 1024
 HEADER: Final = "X-Correlation-ID"
+STREAM: Final = "text/event-stream"
+FIELDS: Final = "fields"
 
 
 class Edge:
     """ASGI middleware; ``new_id`` makes correlation ids, ``clock`` counts seconds."""
 
     def __init__(
-        self, app: ASGIApp, *, log: FilteringBoundLogger, new_id: Callable[[], str], clock: Callable[[], float]
+        self,
+        app: ASGIApp,
+        *,
+        log: FilteringBoundLogger,
+        metrics: Metrics,
+        new_id: Callable[[], str],
+        clock: Callable[[], float],
     ) -> None:
         """Wrap ``app``."""
         self._app = app
         self._log = log
+        self._metrics = metrics
         self._new_id = new_id
         self._clock = clock
 
@@ -39,14 +52,17 @@ class Edge:
             return
         correlation_id = self._new_id()
         scope.setdefault("state", {})["correlation_id"] = correlation_id
-        begun, status = self._clock(), 0
+        structlog.contextvars.bind_contextvars(**{CORRELATION: correlation_id})
+        begun, status, streamed = self._clock(), 0, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streamed
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                streamed = headers.get("content-type", "").startswith(STREAM)
                 headers[HEADER] = correlation_id
+                headers.update(scope["state"].get(FIELDS, {}))
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
@@ -63,8 +79,15 @@ class Edge:
                 raise  # the answer has begun: only cutting it off tells the caller
             await problems.internal(correlation_id)(scope, receive, answer)
         finally:
-            milliseconds = round((self._clock() - begun) * 1000)
-            log.info("request", route=_route(scope), status=status, milliseconds=milliseconds, **_refusal(scope))
+            seconds, route = self._clock() - begun, _route(scope)
+            log.info("request", route=route, status=status, milliseconds=round(seconds * 1000), **_refusal(scope))
+            self._metrics.request(scope["method"], route, status, None if streamed else seconds)
+
+
+def fields_of(request: Request) -> MutableMapping[str, str]:
+    """Return header fields to fill in, which this request's answer carries whatever it becomes."""
+    fields: MutableMapping[str, str] = request.scope["state"].setdefault(FIELDS, {})
+    return fields
 
 
 def _route(scope: Scope) -> str:

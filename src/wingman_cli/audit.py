@@ -73,7 +73,7 @@ def verify(
 
     session: Session = context.obj
     screen = Screen(as_json=as_json)
-    key = parse_verifier_key(_read(key_file or session.instance.verifier_key, "the log's public key"))
+    key = parse_verifier_key(read_text(key_file or session.instance.verifier_key, "the log's public key"))
     summary, head = asyncio.run(_verify(session, screen, key, _older(against, key)))
     if save is not None:
         write_atomically(save, head.encode(), 0o644)
@@ -152,10 +152,11 @@ async def _verify(
 def _older(path: Path | None, key: "VerifierKey") -> "Checkpoint | None":
     from wingman_core.checkpoint import open_checkpoint
 
-    return None if path is None else open_checkpoint(_read(path, "the older checkpoint", strip=False), [key])
+    return None if path is None else open_checkpoint(read_text(path, "the older checkpoint", strip=False), [key])
 
 
-def _read(path: Path, what: str, *, strip: bool = True) -> str:
+def read_text(path: Path, what: str, *, strip: bool = True) -> str:
+    """Return a file's text; raise ``SettingInvalid`` that names it where it cannot be read."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeError) as error:

@@ -19,6 +19,7 @@ from wingman_api.previews import PreviewView
 from wingman_api.problems import Problem
 from wingman_cli.event_stream import Event, events_of
 from wingman_core.errors import Code, Unavailable, WingmanError
+from wingman_core.receipt import Receipt
 
 TIMEOUT: Final = 30.0
 RECONNECTS: Final = 5
@@ -68,6 +69,10 @@ class Client:
     def execution(self, execution_id: str) -> ExecutionView:
         """Return an execution's record."""
         return self._call(ExecutionView, "GET", f"/executions/{_segment(execution_id)}")
+
+    def receipt(self, execution_id: str) -> Receipt:
+        """Return the receipt of an execution, as it came; it is not verified."""
+        return self._call(Receipt, "GET", f"/audit/{_segment(execution_id)}/receipt")
 
     def explain(self, command: str, worker: str = "") -> PreviewView:
         """Return what a command would do now, and what the policy says of it."""

@@ -7,14 +7,11 @@ used: the one that runs, or one that is started for as long as the command takes
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from wingman_cli.embedded_db import Connection, EmbeddedPostgres
 from wingman_cli.session import Session
+from wingman_core.database_address import parse_address
 from wingman_core.errors import Code, SettingInvalid
-
-SCHEMES: Final = frozenset({"postgresql", "postgres"})
 
 
 @asynccontextmanager
@@ -42,17 +39,13 @@ async def opened(session: Session, role: str) -> AsyncIterator[Connection]:
 
 
 def connection_of(address: str, password: str) -> Connection:
-    """Return the parts of ``postgresql://role@host:port/database``; a socket's directory goes into ``?host=``."""
+    """Return how to connect to an address; raise ``SettingInvalid`` where it cannot be used."""
     try:
-        parts = urlsplit(address)
-        host = parse_qs(parts.query).get("host", [parts.netloc.rpartition("@")[2]])[0]
-        role, database = unquote(parts.username or ""), parts.path.removeprefix("/")
-    except ValueError:
-        host = role = database = ""
-    if not (host and role and database and parts.scheme in SCHEMES) or parts.password:
+        found = parse_address(address)
+    except ValueError as error:
         raise SettingInvalid(
             Code.SETTING_INVALID,
-            "WINGMAN_DATABASE_URL is not of the form postgresql://role@host:port/database",
+            f"WINGMAN_DATABASE_URL: {error}",
             hint="name role, host and database in it, and put the password into DB_PASSWORD",
-        )
-    return Connection(host, role, database, password)
+        ) from None
+    return Connection(found.host, found.role, found.database, password)

@@ -6,10 +6,10 @@ Does not: tune Postgres, or serve other machines (point ``WINGMAN_DATABASE_URL``
 """
 
 import atexit
-import json
 import os
 import stat
 import subprocess
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,13 @@ from urllib.parse import quote
 
 import asyncpg
 
+from wingman_cli.cluster import SCRAM_ONLY, Cluster, replace_text
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
 SUPERUSER: Final = "postgres"
 OWNER: Final = "wingman_owner"
 SERVICE_ROLES: Final = ("wingman_gateway", "wingman_api", "wingman_auditor")
 ROLES: Final = (SUPERUSER, OWNER, *SERVICE_ROLES)
-
-SCRAM_ONLY: Final = "# Written by Wingman: every connection needs its role's password.\nlocal all all scram-sha-256\n"
 
 ROLE_EXISTS: Final = "SELECT 1 FROM pg_roles WHERE rolname = $1"
 DATABASE_EXISTS: Final = "SELECT 1 FROM pg_database WHERE datname = $1"
@@ -64,8 +63,11 @@ class EmbeddedPostgres:
     def __init__(self, data_dir: Path, *, passwords: Mapping[str, str]) -> None:
         """Take the directory (made on the first start) and a password for each of ``ROLES``."""
         self._data_dir = data_dir
+        self._cluster = Cluster(data_dir)
         self._passwords = dict(passwords)
         self._server: Any = None
+        self._turn = threading.Lock()
+        self._unwanted = threading.Event()
 
     @property
     def host(self) -> str:
@@ -79,13 +81,18 @@ class EmbeddedPostgres:
     @property
     def alive(self) -> bool:
         """Whether the server's main process is there."""
-        return self._server is not None and _is_postgres(self._server.get_postmaster_info().pid)
+        return self._server is not None and self._cluster.postmaster() is not None
 
     def start(self) -> Self:
         """Initialise on the first call, start, wait until it answers.
 
         Raises ``SettingInvalid`` without the wheel, and ``Unavailable`` where the server does not start.
         """
+        with self._turn:
+            self._start()
+        return self
+
+    def _start(self) -> None:
         try:
             with warnings.catch_warnings():  # the wheel looks for a runtime directory it then does without
                 warnings.simplefilter("ignore")
@@ -98,13 +105,16 @@ class EmbeddedPostgres:
                 hint="pip install 'wingman[embedded]', or set WINGMAN_DATABASE_URL to a Postgres of yours",
             ) from error
         self._data_dir.parent.mkdir(parents=True, exist_ok=True)
-        _forget_the_dead(self._data_dir)
         before = {path: stat.S_IMODE(path.stat().st_mode) for path in self._data_dir.absolute().parents}
         try:
-            server = get_server(self._data_dir, start=False)
             # The wheel's own lock is one file for all users of a machine, which the first of them owns.
-            server._lock = InterProcessLock(self._data_dir.with_name(f".{self._data_dir.name}.lock"))  # noqa: SLF001
-            server.start()
+            lock = InterProcessLock(self._data_dir.with_name(f".{self._data_dir.name}.lock"))
+            with lock:
+                self._cluster.make_whole(lambda place: get_server(place, start=False).ensure_pgdata_inited())
+                self._cluster.forget_the_dead()
+            server = get_server(self._data_dir, start=False)
+            server._lock = lock  # noqa: SLF001
+            self._launch(server)
         except (OSError, subprocess.SubprocessError, RuntimeError) as error:
             raise Unavailable(
                 Code.DATABASE_UNAVAILABLE,
@@ -114,11 +124,20 @@ class EmbeddedPostgres:
         finally:
             _narrow(before)
         self._server = server
-        return self
+
+    def _launch(self, server: Any) -> None:  # noqa: ANN401 - the wheel has no types
+        """Start, with more patience than the wheel's 10 s: a server that recovers after a crash needs it."""
+        self._cluster.until_ready(self._unwanted)
+        try:
+            server.start()
+        except subprocess.SubprocessError:
+            if not self._cluster.until_ready(self._unwanted):
+                raise
+            server.start()
 
     async def prepare(self, database: str = "wingman") -> None:
         """Create what is missing: roles with their passwords, the database; then let nobody in without one."""
-        hba = self._data_dir / "pg_hba.conf"
+        hba = self._cluster.hba
         first = hba.read_text() != SCRAM_ONLY
         superuser = Connection(self.host, SUPERUSER, "postgres", self._passwords[SUPERUSER])
         connection = await superuser.connect()
@@ -126,24 +145,36 @@ class EmbeddedPostgres:
             await create_roles(connection, self._passwords)
             await create_database(connection, database)
             if first:
-                hba.write_text(SCRAM_ONLY)
+                replace_text(hba, SCRAM_ONLY)
                 await connection.execute("SELECT pg_reload_conf()")
         finally:
             await connection.close()
 
     def stop(self) -> None:
-        """Stop the server in an orderly way; its data stay."""
+        """Stop the server in an orderly way, or the start that waits for it; its data stay."""
+        self.interrupt()
+        with self._turn:
+            self._stop()
+            self._unwanted.clear()
+
+    def interrupt(self) -> None:
+        """Have a start that waits for a slow server give up, until ``stop``."""
+        self._unwanted.set()
+
+    def restart(self) -> None:
+        """Stop and start again, for settings that need it."""
+        with self._turn:
+            self._stop()
+            self._start()
+
+    def _stop(self) -> None:
         if self._server is not None:
-            _forget_the_dead(self._data_dir)
+            with self._server._lock:  # noqa: SLF001
+                self._cluster.forget_the_dead()
             self._server.cleanup()
             # The wheel would do it again when the process ends, and make its lock's directory anew for that.
             atexit.unregister(self._server._cleanup)  # noqa: SLF001
             self._server = None
-
-    def restart(self) -> None:
-        """Stop and start again, for settings that need it."""
-        self.stop()
-        self.start()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -195,32 +226,6 @@ async def migrate(owner: Connection, packages: Sequence[str] = ("wingman_gateway
                 await connection.run_sync(upgrade, package)
     finally:
         await engine.dispose()
-
-
-def _forget_the_dead(data_dir: Path) -> None:
-    """Drop what killed processes left written: a server that is gone, and users of it that are gone.
-
-    The wheel takes any process of that number for the server (after a reboot it may be anybody's), and stops a
-    server only when no user is left, a killed one included.
-    """
-    import psutil  # comes with the wheel
-
-    server, users = data_dir / "postmaster.pid", data_dir / ".handle_pids.json"
-    if server.exists() and not _is_postgres(int(server.read_text().split()[0])):
-        server.unlink()
-    if users.exists():
-        listed = json.loads(users.read_text() or "[]")
-        users.write_text(json.dumps([pid for pid in listed if psutil.pid_exists(pid)]))
-
-
-def _is_postgres(pid: int) -> bool:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name()
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _narrow(before: Mapping[Path, int]) -> None:

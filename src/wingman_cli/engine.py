@@ -21,6 +21,8 @@ SCRIPT: Final = Path(__file__).resolve().parents[2] / "tools" / "engine.sh"
 KNOCK: Final = 5.0
 SCRIPT_LIMIT: Final = 600.0
 """Seconds; the first start may install packages."""
+SCRIPT_GRACE: Final = 60.0
+"""Seconds for a script that was asked to end; it lets a package manager finish first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +134,39 @@ class EngineSource:
             self._run("stop")
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the script; one that is not awaited to its end is asked to end, and takes back what it began."""
         try:
-            return subprocess.run(
+            script = subprocess.Popen(
                 [str(self._script), *arguments],
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
-                check=False,
-                timeout=SCRIPT_LIMIT,
-                start_new_session=True,
+                start_new_session=True,  # Ctrl-C reaches us alone
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except OSError as error:
             return subprocess.CompletedProcess(arguments, 1, "", f"engine: {error}")
+        try:
+            out, err = script.communicate(timeout=SCRIPT_LIMIT)
+        except subprocess.TimeoutExpired as error:
+            _end(script)
+            return subprocess.CompletedProcess(arguments, 1, "", f"engine: {error}")
+        except BaseException:
+            _end(script)
+            raise
+        return subprocess.CompletedProcess(arguments, script.returncode, out, err)
+
+
+def _end(script: "subprocess.Popen[str]") -> None:
+    """Ask a script to end; after a while kill it, which leaves a package manager to finish on its own."""
+    script.terminate()
+    try:
+        script.communicate(timeout=SCRIPT_GRACE)
+    except subprocess.TimeoutExpired:
+        script.kill()
+        for pipe in (script.stdout, script.stderr):  # what the script ran holds their other ends
+            if pipe is not None:
+                pipe.close()
+        script.wait()
 
 
 def _probe(address: str, *, private: bool = False, started: bool = False) -> Found:

@@ -11,9 +11,10 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,9 @@ from wingman_core.errors import Code, SettingInvalid
 DEFAULT_DIRECTORY: Final = Path("data/local")
 DEFAULT_PORT: Final = 8100
 DATABASE: Final = "wingman"
+LOOK_LIMIT: Final = 0.5
+"""Seconds in which somebody who only looks whether an ``up`` runs lets go of its lock."""
+POLL: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Running:
 
     pid: int
     api: str
+    gateway: str
+    """``host:port`` of its gRPC, for tools with a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,11 @@ class Instance:
     def logs(self) -> Path:
         """What the processes print."""
         return self.directory / "logs"
+
+    @property
+    def ledger(self) -> Path:
+        """The claims that workers logged, one JSON object a line."""
+        return self.directory / "claims_audit.jsonl"
 
     @property
     def lock(self) -> Path:
@@ -151,10 +162,9 @@ class Instance:
         self.lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise self._busy() from None
+            if not _locked(descriptor, fcntl.LOCK_EX, LOOK_LIMIT):
+                raise self._busy()
+            os.ftruncate(descriptor, 0)  # what a killed one announced
             yield
             os.ftruncate(descriptor, 0)
         finally:
@@ -162,13 +172,15 @@ class Instance:
 
     def announce(self, running: Running) -> None:
         """Say to other commands where the API is; call it while the directory is held."""
-        self.lock.write_text(json.dumps({"pid": running.pid, "api": running.api}))
+        self.lock.write_text(json.dumps(asdict(running)))
 
     def running(self) -> Running | None:
-        """Return what the last ``up`` announced, ``None`` if it stopped in an orderly way."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            said = json.loads(self.lock.read_text())
-            return Running(int(said["pid"]), str(said["api"]))
+        """Return what the ``up`` that holds the directory announced, ``None`` if none does, or not yet."""
+        with suppress(OSError, ValueError, KeyError, TypeError), self.lock.open() as file:
+            if _locked(file.fileno(), fcntl.LOCK_SH, 0):
+                return None
+            said = json.load(file)
+            return Running(int(said["pid"]), str(said["api"]), str(said["gateway"]))
         return None
 
     def _busy(self) -> SettingInvalid:
@@ -203,6 +215,20 @@ class Instance:
             )
         text = verifier_key_of(self.origin(), key).encode()
         write_atomically(self.verifier_key, f"{text}\n".encode("ascii"), 0o644)
+
+
+def _locked(descriptor: int, kind: int, seconds: float) -> bool:
+    """Return whether the lock could be had within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL)
+        else:
+            return True
 
 
 def copy_policies(directory: Path) -> None:

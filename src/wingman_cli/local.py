@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -40,6 +41,9 @@ EXIT_SETTING: Final = 2
 PROCESSES: Final = ("gateway", "api")
 PRIVATE: Final = ("WINGMAN_", "DB_PASSWORD", "BOT_TOKEN")
 """What no process inherits from the shell: each gets its own, and nothing else of it."""
+ROOTS: Final = "WINGMAN_CLAIM_ROOTS"
+HOSTS: Final = "WINGMAN_CLAIM_HOSTS"
+SCRATCH: Final = "/tmp"  # noqa: S108 - where claims are looked at, not where anything is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,23 @@ class Plan:
     docker_host: str
     has_engine: bool
     """Whether to wait until the engine is seen."""
+    workers: int = 1
+    """Processes of the API."""
+
+
+def claim_settings(instance: Instance, environ: Mapping[str, str], *, here: Path, home: Path) -> dict[str, str]:
+    """Return where the API may look at claims: where the shell says, else in TEST the scratch and this directory.
+
+    Never into the instance itself; and by default not into a directory that holds the user's whole home.
+    """
+    roots = [SCRATCH, *([] if home.is_relative_to(here) or ":" in str(here) else [str(here)])]
+    default = ":".join(roots) if instance.environment == "test" else ""
+    return {
+        ROOTS: environ.get(ROOTS, default),
+        HOSTS: environ.get(HOSTS, ""),
+        "WINGMAN_CLAIM_HIDDEN": str(instance.directory.absolute()),
+        "WINGMAN_CLAIM_MACHINE": "1",
+    }
 
 
 class Local:
@@ -62,6 +83,8 @@ class Local:
         self._plan = plan
         self._tell = tell
         self._inherited = {name: value for name, value in environ.items() if not name.startswith(PRIVATE)}
+        self._otlp = environ.get("WINGMAN_OTLP_ENDPOINT", "")
+        self._claims = claim_settings(plan.instance, environ, here=Path.cwd(), home=Path.home())
         self._stack = AsyncExitStack()
         self._postgres = EmbeddedPostgres(plan.instance.postgres, passwords={})
         self.supervisor: Final = Supervisor(plan.instance.directory, tell=tell, grace=GRACE)
@@ -104,14 +127,15 @@ class Local:
         await migrate(self._postgres.connection(OWNER))
         await self._make_keys()
         stopping = asyncio.Event()
-        self._stack.push_async_callback(_ended, stopping, asyncio.create_task(self._watch_postgres(stopping)))
+        watching = asyncio.create_task(self._watch_postgres(stopping))
+        self._stack.push_async_callback(self._end_watching, stopping, watching)
         self._stack.push_async_callback(self.supervisor.stop)
         self.gateway = f"{HOST}:{_free_port(0)}"
         self.api = f"http://{HOST}:{port}"
         await self.supervisor.start(self._gateway_service(self.gateway))
         await self.supervisor.start(self._api_service(f"{HOST}:{port}", self.gateway))
         await self._until_ready()
-        instance.announce(Running(os.getpid(), self.api))
+        instance.announce(Running(os.getpid(), self.api, self.gateway))
         self.is_up = True
 
     async def _make_keys(self) -> None:
@@ -148,10 +172,14 @@ class Local:
             "api",
             "wingman_api",
             WINGMAN_API_LISTEN=listen,
+            WINGMAN_API_WORKERS=str(self._plan.workers),
+            WINGMAN_OTLP_ENDPOINT=self._otlp,
             WINGMAN_GATEWAY_ADDRESS=gateway,
             WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
             WINGMAN_TOKEN_KID=instance.token_kid(),
+            WINGMAN_CLAIMS_LEDGER=str(instance.ledger.absolute()),
             **anonymous,
+            **self._claims,
         )
 
     def _service(self, name: str, module: str, **settings: str) -> Service:
@@ -176,6 +204,11 @@ class Local:
                 self._tell("postgres ended; starting it again")
                 with suppress(Exception):  # the next look tries again
                     await asyncio.to_thread(self._postgres.restart)
+
+    async def _end_watching(self, stopping: asyncio.Event, watching: "asyncio.Task[None]") -> None:
+        stopping.set()
+        self._postgres.interrupt()
+        await watching
 
     async def _until_ready(self) -> None:
         """Return once all that can be well is; raise ``Unavailable`` with the processes' last words."""
@@ -210,11 +243,6 @@ class Local:
                 lines = log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").splitlines()
                 words += [f"{name}: {line}" for line in lines[-LOG_TAIL:]]
         return " | ".join(words) or "nothing was printed"
-
-
-async def _ended(stopping: asyncio.Event, task: "asyncio.Task[None]") -> None:
-    stopping.set()
-    await task
 
 
 def _free_port(wanted: int) -> int:

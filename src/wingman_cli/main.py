@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from wingman_cli import audit, demo, keys, migrations, pki_commands, policy, requests, up
+from wingman_cli import audit, demo, keys, migrations, pki_commands, policy, receipts, requests, up
 from wingman_cli.exits import exit_for
 from wingman_cli.instance import DEFAULT_DIRECTORY
 from wingman_cli.options import JSON_ASKED, VERBATIM
@@ -68,8 +68,20 @@ def build() -> typer.Typer:
     app.command("reject")(requests.reject)
     app.command("cancel")(requests.cancel)
     app.command("run")(requests.run)
-    _group(app, "audit", "Read and verify the audit log.", {"tail": audit.tail, "verify": audit.verify})
-    _group(app, "keys", "API keys.", {"create": keys.create, "list": keys.list_keys, "revoke": keys.revoke})
+    _group(
+        app,
+        "audit",
+        "Read and verify the audit log.",
+        {"tail": audit.tail, "verify": audit.verify, "receipt": receipts.receipt, "check": receipts.check},
+    )
+    key_commands: dict[str, Callable[..., None]] = {
+        "create": keys.create,
+        "list": keys.list_keys,
+        "rotate": keys.rotate,
+        "speaks-for": keys.speaks_for,
+        "revoke": keys.revoke,
+    }
+    _group(app, "keys", "API keys.", key_commands)
     _group(app, "pki", "Certificates for the gateway.", {"issue": pki_commands.issue, "show": pki_commands.show})
     _group(app, "policy", "What the policy says of a command.", {"explain": policy.explain}, verbatim=True)
     app.command("migrate")(migrations.migrate)

@@ -1,7 +1,7 @@
 """What a command line was told: where the API is, who asks, which data directory, and for whom it prints.
 
-Guarantees: the keys of a data directory go to that directory's own API alone, unless ``--as`` names one; no
-secret is ever an argument.
+Guarantees: the keys of a data directory go to that directory's own API alone, and only while its ``up`` runs (the
+port of one that ended may be anybody's), unless ``--as`` names one; no secret is ever an argument.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wingman_cli.instance import DEFAULT_DIRECTORY, DEFAULT_PORT, Instance
-from wingman_core.errors import CallerRefused, Code, SettingInvalid
+from wingman_cli.instance import DEFAULT_DIRECTORY, Instance
+from wingman_core.errors import CallerRefused, Code, SettingInvalid, Unavailable
 
 if TYPE_CHECKING:
     from wingman_cli.client import Client
@@ -45,13 +45,22 @@ class Session:
         )
 
     def client(self, identity: str = OPERATOR) -> "Client":
-        """Return a client of the API as the chosen key's holder, else as the local ``identity``."""
+        """Return a client of the API as the chosen key's holder, else as the local ``identity``.
+
+        Raises ``Unavailable`` where no API is named and none runs here.
+        """
         from wingman_cli.client import Client, open_http
 
         running = self.instance.running()
-        local = running.api if running else f"http://127.0.0.1:{DEFAULT_PORT}"
-        address = self.api or local
-        return Client(open_http(address, self._key(identity, is_local=address == local)))
+        address = self.api or (running.api if running else "")
+        if not address:
+            raise Unavailable(
+                Code.GATEWAY_UNAVAILABLE,
+                f"Wingman is not running on {self.data_dir}",
+                hint="start it with wingman up, or name an API with --api or WINGMAN_API_URL",
+            )
+        is_local = running is not None and address == running.api
+        return Client(open_http(address, self._key(identity, is_local=is_local)))
 
     def _key(self, default: str, *, is_local: bool) -> str:
         if self.key_file is not None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from wingman_core.canonical import digest, rfc3339
 from wingman_core.characters import visible
@@ -123,31 +123,33 @@ def decision_digest(request: Request, commands: Sequence[tuple[str, str, str]]) 
 
     A command is its approval id, its operation digest and its target digest, in the request's order.
     """
-    return digest(
-        DECISION_DOMAIN,
-        {
-            "id": request.id,
-            "worker": request.worker,
-            "requested_by": request.requested_by,
-            "status": request.status.value,
-            "people_needed": request.people_needed,
-            "expires_at": rfc3339(request.expires_at),
-            "decisions": [
-                {
-                    "person": decision.person,
-                    "approve": decision.approve,
-                    "at": rfc3339(decision.at),
-                    "channel": decision.channel,
-                    "note": decision.note,
-                }
-                for decision in request.decisions
-            ],
-            "commands": [
-                {"approval_id": approval_id, "operation_digest": operation, "target_digest": target}
-                for approval_id, operation, target in commands
-            ],
-        },
-    )
+    return digest(DECISION_DOMAIN, decision_document(request, commands))
+
+
+def decision_document(request: Request, commands: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+    """Return the JSON object that ``decision_digest`` covers."""
+    return {
+        "id": request.id,
+        "worker": request.worker,
+        "requested_by": request.requested_by,
+        "status": request.status.value,
+        "people_needed": request.people_needed,
+        "expires_at": rfc3339(request.expires_at),
+        "decisions": [
+            {
+                "person": decision.person,
+                "approve": decision.approve,
+                "at": rfc3339(decision.at),
+                "channel": decision.channel,
+                "note": decision.note,
+            }
+            for decision in request.decisions
+        ],
+        "commands": [
+            {"approval_id": approval_id, "operation_digest": operation, "target_digest": target}
+            for approval_id, operation, target in commands
+        ],
+    }
 
 
 def _decide(request: Request, decision: Decision, *, approve: bool) -> Request:

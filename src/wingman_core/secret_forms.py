@@ -23,7 +23,7 @@ _NAME: Final = (
 )
 _PLAIN: Final = rb"(?<![\w.-])(?i:pass|pwd)(?![\w.-])"
 """Names that tell only as keys in quotes and as flags; PASS also where an assignment begins with it."""
-_STEMS: Final = (
+NAME_STEMS: Final = (
     b"pass",
     b"pwd",
     b"secret",
@@ -79,6 +79,17 @@ _FORMATS: Final = re.compile(
             rb"(?:npm|hf|dop_v1|pypi)[_-][A-Za-z0-9_-]{30,255}",
             rb"wm_[A-Za-z0-9]{1,64}_[A-Za-z0-9_-]{8,255}",  # Wingman
             rb"[0-9]{6,12}:AA[A-Za-z0-9_-]{30,64}",  # Telegram
+            rb"dckr_[a-z]{2,6}_[A-Za-z0-9_-]{20,255}",  # Docker Hub
+            rb"hv[sbr]\.[A-Za-z0-9_-]{20,255}",  # Vault
+            rb"gl(?:sa|c)_[A-Za-z0-9+/=_-]{20,255}",  # Grafana
+            rb"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}",  # Shopify
+            rb"ATATT3x[A-Za-z0-9_=-]{20,255}",  # Atlassian
+            rb"lin_api_[A-Za-z0-9]{20,255}",  # Linear
+            rb"tskey-[a-z]{2,16}-[A-Za-z0-9-]{12,255}",  # Tailscale
+            rb"AGE-SECRET-KEY-1[A-Z0-9]{20,255}",  # age
+            rb"NRAK-[A-Z0-9]{20,64}",  # New Relic
+            rb"dapi[a-f0-9]{32}(?![a-f0-9])",  # Databricks
+            rb"dp\.[a-z]{2,8}\.[A-Za-z0-9]{30,255}",  # Doppler
         )
     )
     + rb")"
@@ -102,7 +113,7 @@ def secrets_in(line: bytes, *, quoted: bool = False) -> tuple[Secret, ...]:
     """
     found = [*_urls(line), *_private_keys(line)]
     lower = line.lower()
-    if any(stem in lower for stem in _STEMS):
+    if any(stem in lower for stem in NAME_STEMS):
         found += [*_assignments(line, quoted=quoted), *_flags(line)]
     found.extend(Secret(match.start(), match.start(), match.end()) for match in _FORMATS.finditer(line))
     apart: list[Secret] = []

@@ -61,6 +61,17 @@ INSERT_NODE: Final = "INSERT INTO audit_node (level, index, hash) VALUES ($1, $2
 INSERT_CHECKPOINT: Final = "INSERT INTO audit_checkpoint (size, root, note) VALUES ($1, $2, $3)"
 OUTCOME_KINDS: Final = frozenset({RecordKind.RESULT, RecordKind.RECONCILED})
 ALIVE: Final = "SELECT 1"
+SESSION: Final = {
+    "application_name": "wingman-gateway",
+    "timezone": "UTC",
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""Whatever the server's defaults: durable commits, a fresh snapshot behind the lock, an end to a vanished holder's."""
 
 # A connection that dies shows as any of these, the driver's own state machine included.
 GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -78,7 +89,7 @@ async def open_pool(url: str, password: str, *, command_seconds: float = COMMIT_
         max_size=POOL_SIZE,
         timeout=QUICK_SECONDS,
         command_timeout=command_seconds,
-        server_settings={"application_name": "wingman-gateway", "timezone": "UTC"},
+        server_settings=SESSION,
     )
 
 
@@ -133,7 +144,11 @@ class AuditStore:
     async def open_intents(self) -> tuple[AuditRecord, ...]:
         """Return every INTENT that has no outcome, oldest first."""
         try:
-            rows = await self._pool.fetch(READ_OPEN, timeout=self._commit_seconds)
+            async with asyncio.timeout(self._commit_seconds):
+                async with self._pool.acquire() as connection, connection.transaction():
+                    # An INTENT whose answer was lost may still be on its way in: read behind it.
+                    await connection.execute(LOCK_LOG, APPEND_LOCK)
+                    rows = await connection.fetch(READ_OPEN)
         except GONE as error:
             raise _unavailable(type(error).__name__) from error
         return tuple(from_bytes(row["record"]) for row in rows)

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.command import Operation, facts
-from wingman_core.errors import Code, Unavailable, WingmanError
+from wingman_core.errors import CapabilityRefused, Code, Unavailable, WingmanError
 from wingman_core.target import Target
 from wingman_gateway.callers import Caller
 from wingman_gateway.engine.events import Event as EngineEvent
@@ -31,7 +31,7 @@ from wingman_gateway.stream import NO_EXIT, NOT_IN_LOG, Accepted, Execution, Fin
 
 
 class Engine(Resolver, Protocol):
-    """The Docker engine, as ``wingman_gateway.engine.Engine`` adapts it."""
+    """The Docker engine as an execution needs it."""
 
     async def ping(self) -> object:
         """Raise ``Unavailable`` unless the engine answers."""
@@ -176,6 +176,7 @@ class Executor:
             )
             raise
         except Exception as error:  # noqa: BLE001 - nobody awaits this task; the edge tells it as internal
+            self._log.error("an execution broke off", execution=execution.id, exc_info=True)
             execution.tell(error)
 
     async def _procedure(
@@ -193,7 +194,11 @@ class Executor:
             intent = self._records.intent(attempt, execution.id)
             # An answer may be lost where the INTENT is not: until there is an outcome, it is unsettled.
             execution.settled = False
-            position = await self._audit.append(intent)
+            try:
+                position = await self._audit.append(intent)
+            except CapabilityRefused:
+                execution.settled = True  # the log said no: there is no INTENT to look for
+                raise
             execution.tell(Accepted(execution.id, position))
             # 7. Act.
             started = self._clock()
@@ -204,6 +209,13 @@ class Executor:
             execution.enter(Stage.RECORDING)
             position = await self._record(intent, ending, capture, duration_ms)
             execution.settled = position != NOT_IN_LOG
+        self._log.info(
+            "executed",
+            execution=execution.id,
+            verb=judged.operation.verb,
+            outcome=ending.outcome,
+            milliseconds=duration_ms,
+        )
         execution.enter(Stage.OVER)
         execution.tell(
             Finished(
@@ -284,7 +296,14 @@ class Executor:
             self._log.error("an outcome goes to the journal", execution=intent.execution_id, error=str(error))
             await asyncio.to_thread(self._journal.keep, record.to_bytes())
             return NOT_IN_LOG
-        await asyncio.to_thread(self._journal.forget, intent.execution_id)
+        except asyncio.CancelledError:
+            # The process stops while the database hangs. If the log has taken it after all, a replay changes nothing.
+            self._journal.keep(record.to_bytes())
+            raise
+        try:
+            await asyncio.to_thread(self._journal.forget, intent.execution_id)
+        except OSError as error:  # notes that stay are in nobody's way
+            self._log.warning("notes are left", execution=intent.execution_id, error=str(error))
         return position
 
 

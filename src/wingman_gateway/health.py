@@ -64,15 +64,21 @@ class Health:
     async def watch(self) -> None:
         """Look and publish until cancelled."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - the loop must go on, and nothing is fit that cannot be looked at
+                self._log.error("the look at health broke", exc_info=True)
+                self._last = {}
+                await self._publish(dict.fromkeys(PARTS, False))
             await asyncio.sleep(self._interval)
 
     async def look(self) -> None:
         """Look once, and publish."""
         engine, database = await asyncio.gather(_answers(self._engine), _answers(self._database))
-        parts = {ENGINE: engine, DATABASE: database, JOURNAL: self._settled_once and self._journal.empty()}
+        journal = self._settled_once and self._journal.empty()
+        parts = {ENGINE: not engine, DATABASE: not database, JOURNAL: journal}
         if parts != self._last:
-            self._log.info("health", **parts)
+            self._log.info("health", **parts, reasons=[reason for reason in (engine, database) if reason])
             self._last = parts
         await self._publish({**parts, "": all(parts.values())})
         await self._refusals.flush(only_if_due=True)
@@ -101,9 +107,10 @@ class Health:
                 delay = min(2 * delay, MOST_SECONDS)
 
 
-async def _answers(part: Pinged) -> bool:
+async def _answers(part: Pinged) -> str:
+    """Return why a part is not fit; empty where it is."""
     try:
         await part.ping()
-    except Exception:  # noqa: BLE001 - whatever it raises, it is not fit, and the next look comes
-        return False
-    return True
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it is not fit, and the next look comes
+        return str(error) or type(error).__name__
+    return ""

@@ -96,7 +96,7 @@ class Turns:
             async with asyncio.timeout(self._wait):
                 for key in keys:
                     lock = self._locks.setdefault(key, asyncio.Lock())
-                    waited = waited or lock.locked()
+                    waited = waited or self._users[key] > 1  # also who waits, and holds nothing yet
                     await stack.enter_async_context(lock)
         except TimeoutError as error:
             raise LimitExceeded(

@@ -69,7 +69,7 @@ class Policy:
     ) -> Allowed | Denied:
         """Judge with the people who approved, by name; the worker's own approval does not count."""
         names = _people(approvals) - _people([worker])
-        answers = [answer for (answer,) in self._ask(op, targets, worker, [_approvals(len(names), sorted(names))])]
+        answers = self._ask(op, resources_of(op, targets), worker, _approvals(len(names), sorted(names)))
         for answer in answers:
             if not answer.allowed:
                 verdict = self.verdict(op, targets, worker)
@@ -80,41 +80,35 @@ class Policy:
 
     def verdict(self, op: Operation, targets: Sequence[Target], worker: str) -> Verdict:
         """Find how many people it needs: the smallest number, from 0, with which every object's answer is yes."""
-        people = [
-            _approvals(count, [f"person-{number}" for number in range(count)]) for count in range(MOST_PEOPLE + 1)
-        ]
-        needed, deciding = -1, None
-        for answers in self._ask(op, targets, worker, people):
-            count = next((count for count, answer in enumerate(answers) if answer.allowed), None)
-            if count is None:
-                return Forbidden(answers[-1].policies, answers[-1].reason)
-            if count > needed:
-                needed, deciding = count, answers[count]
-        assert deciding is not None  # noqa: S101 - resources_of is never empty
-        if needed == 0:
-            return Automatic(deciding.policies, deciding.reason)
-        return NeedsPeople(needed, deciding.policies, deciding.reason)
+        refused = resources_of(op, targets)
+        for count in range(MOST_PEOPLE + 1):
+            people = _approvals(count, [f"person-{number}" for number in range(count)])
+            answers = self._ask(op, refused, worker, people)
+            # What is allowed with fewer people is asked no more: the last to be allowed decides.
+            refused = tuple(each for each, answer in zip(refused, answers, strict=True) if not answer.allowed)
+            if not refused:
+                policies, reason = answers[0].policies, answers[0].reason
+                return NeedsPeople(count, policies, reason) if count else Automatic(policies, reason)
+        last = next(answer for answer in answers if not answer.allowed)
+        return Forbidden(last.policies, last.reason)
 
     def _ask(
-        self, op: Operation, targets: Sequence[Target], worker: str, approvals: Sequence[dict[str, Any]]
-    ) -> list[list["_Answer"]]:
-        """Ask for each resource with each set of approvals; the answers in that shape."""
-        resources = resources_of(op, targets)
+        self, op: Operation, resources: Sequence[Entity], worker: str, approvals: dict[str, Any]
+    ) -> list["_Answer"]:
+        """Ask for each resource, with these approvals."""
+        context = self._context(op, approvals)
         requests = [
             {
                 "principal": {"type": "Worker", "id": worker},
                 "action": {"type": "Action", "id": op.verb},
                 "resource": resource.uid,
-                "context": self._context(op, people),
+                "context": context,
             }
             for resource in resources
-            for people in approvals
         ]
         entities = [Entity("Worker", worker).json(), *(resource.json() for resource in resources)]
         results = cedarpy.is_authorized_batch(requests, self._files.policies, entities, self._files.schema)
-        answers = [self._answer(result) for result in results]
-        width = len(approvals)
-        return [answers[start : start + width] for start in range(0, len(answers), width)]
+        return [self._answer(result) for result in results]
 
     def _context(self, op: Operation, approvals: dict[str, Any]) -> dict[str, Any]:
         known = facts(op)
@@ -130,9 +124,9 @@ class Policy:
 
     def _answer(self, result: cedarpy.AuthzResult) -> "_Answer":
         if result.diagnostics.errors:
-            return _Answer(
-                allowed=False, policies=(), reason="The policy could not be evaluated: " + result.diagnostics.errors[0]
-            )
+            # Cedar's words go on with the entities, labels and all: what it says before those is for everybody.
+            what, _, _ = result.diagnostics.errors[0].partition(" from:\n")
+            return _Answer(allowed=False, policies=(), reason=f"The policy could not be evaluated: {what}")
         ids = sorted(result.diagnostics.id_annotations_by_reason.values())
         reasons = " ".join(dict.fromkeys(self._files.rules[each].reason for each in ids))
         return _Answer(allowed=result.allowed, policies=tuple(ids), reason=reasons or "No policy permits this.")

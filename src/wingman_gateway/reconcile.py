@@ -9,15 +9,16 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.command import parse
-from wingman_core.errors import Code, CommandRefused, Unavailable, WingmanError
+from wingman_core.errors import CommandRefused, WingmanError
 from wingman_core.target import Reference, Target
-from wingman_gateway.engine.events import Testimony
+from wingman_gateway.engine import EngineRefused, Testimony
 from wingman_gateway.execution import Engine
 from wingman_gateway.journal import Journal
 from wingman_gateway.records import Records
@@ -59,8 +60,10 @@ class Reconciler:
     async def run(self) -> bool:
         """Replay, then reconcile; return whether all is settled. Raises ``Unavailable`` without database or engine."""
         await self._replay()
-        running = self._running()
+        before = self._running()
         intents = [intent for intent in await self._audit.open_intents() if self._records.owns(intent)]
+        # Whatever began while the log was read is this process's own to answer for, too.
+        running = before | self._running()
         open_now = [intent for intent in intents if intent.execution_id not in running]
         if not self._journal.empty():
             # An execution ended between the two reads: its own outcome goes first, in the next run.
@@ -76,7 +79,16 @@ class Reconciler:
             self._log.info("an outcome left the journal", execution=record.execution_id, position=position)
 
     async def _reconcile(self, intent: AuditRecord) -> bool:
-        testimony = await self._ask(intent)
+        """Close one INTENT if Docker can say what became of it; what is wrong with it is not the others' matter."""
+        try:
+            return await self._concluded(intent, await self._ask(intent))
+        except WingmanError:
+            raise
+        except Exception:  # noqa: BLE001 - an answer of a shape that nobody foresaw
+            self._log.error("an execution cannot be reconciled", execution=intent.execution_id, exc_info=True)
+            return False
+
+    async def _concluded(self, intent: AuditRecord, testimony: Testimony) -> bool:
         if testimony.outcome == "RUNNING":
             return False
         record = intent.concluded(
@@ -100,14 +112,14 @@ class Reconciler:
             notes = self._journal.notes(intent.execution_id)
             intent_at = datetime.fromisoformat(intent.created_at)
             return await self._engine.testify(operation, targets, intent.execution_id, intent_at, notes)
-        except Unavailable:
-            raise
         except CommandRefused as error:
             # Written by a version that understood more: nothing can be asked, and that is the evidence.
             return _nobody_knows(error)
-        except WingmanError as error:
-            if error.code is Code.LOG_CORRUPT:
-                raise
+        except EngineRefused as error:
+            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                # An engine that is just coming up says so too: it may know when it is asked again.
+                self._log.warning("an execution is asked about again", execution=intent.execution_id, error=str(error))
+                return Testimony("RUNNING", None, "{}")
             return _nobody_knows(error)
 
 

@@ -64,6 +64,7 @@ class Refusals:
             count.folded += 1
             return
         count.recorded += 1
+        self._log.info("refused", reason=record.reason, client=record.client)
         await self._append(record)
 
     async def flush(self, *, only_if_due: bool = False) -> None:

@@ -16,7 +16,7 @@ PROJECT_LABEL: Final = "com.docker.compose.project"
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One Cedar entity; ``key`` is the object's id, or its role and name where there is no object."""
+    """One Cedar entity; ``key`` tells it from the others: an object under two names is judged for each."""
 
     type: Literal["Worker", "Container", "Image", "Volume", "Network", "Engine"]
     key: str
@@ -58,7 +58,7 @@ def _to_be_created(op: RunOperation) -> Target:
 
 def _entity(target: Target) -> Entity:
     name = target.name or target.reference.name
-    key = target.id or f"{target.reference.role}:{name}"
+    key = f"{target.reference.role}:{name}:{target.id}"
     match target.reference.kind:
         case "container":
             attributes: tuple[tuple[str, str | tuple[str, ...]], ...] = (

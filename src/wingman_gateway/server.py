@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
 import grpc
 import structlog
@@ -27,11 +28,14 @@ from wingman_core.errors import Code, SettingInvalid, WingmanError
 from wingman_gateway.audit_store import AuditStore, Pool, open_pool
 from wingman_gateway.callers import Callers
 from wingman_gateway.engine import Engine as DockerEngine
-from wingman_gateway.execution import Engine, Executor
+from wingman_gateway.execution import Engine as Acting
+from wingman_gateway.execution import Executor
 from wingman_gateway.health import PARTS, Health
 from wingman_gateway.journal import Journal
 from wingman_gateway.judgement import Judge, Policy
 from wingman_gateway.limits import Limits, Turns
+from wingman_gateway.observer import Engine as Showing
+from wingman_gateway.observer import Observer
 from wingman_gateway.output import OutputLimits
 from wingman_gateway.policy import Policy as CedarPolicy
 from wingman_gateway.reconcile import Reconciler
@@ -47,6 +51,10 @@ OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
 )
 EXIT_SETTING: Final = 2
+
+
+class Engine(Acting, Showing, Protocol):
+    """The Docker engine, as ``wingman_gateway.engine.Engine`` adapts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,8 @@ class Gateway:
         edge = Edge(Callers(settings.environment, now=sources.now), log, sources.new_id)
         limits = Limits(concurrency=settings.concurrency, rate=settings.rate, clock=sources.clock)
         self._server = grpc.aio.server(interceptors=[Admission(edge, limits, records, self._refusals)], options=OPTIONS)
-        gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(Servicer(edge, judge, self.executor), self._server)
+        servicer = Servicer(edge, judge, self.executor, Observer(judge, engine))
+        gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._status, self._server)
         if settings.environment == "test":
             names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
@@ -200,11 +209,19 @@ class Credentials:
         return configuration
 
     def _stamp(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in self._paths)
+        return tuple(_changed_at(path) for path in self._paths)
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         key, chain, authority = tls_files(self._settings)
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authority)
+
+
+def _changed_at(path: Path) -> int:
+    """Return when a file changed, in nanoseconds; 0 where it cannot be told, as in the midst of a renewal."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
@@ -240,6 +257,7 @@ def json_log() -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stdout),
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

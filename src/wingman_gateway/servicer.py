@@ -4,21 +4,26 @@ Guarantees: every method passes ``Admission`` first, a refusal carries ``google.
 reason, and an error that nobody expected is told as a bare internal error with a correlation id.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, NoReturn, TypeAlias
+from contextlib import aclosing
+from typing import Any, Final, NoReturn, TypeAlias, assert_never
 
 import grpc
+import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from structlog.typing import FilteringBoundLogger
 
 from wingman_core.errors import Code, WingmanError
+from wingman_core.observation import ContainerState, PathState, ProcessLists
 from wingman_gateway.callers import Caller, Callers
 from wingman_gateway.execution import Executor
 from wingman_gateway.judgement import Judge
 from wingman_gateway.limits import Limits
-from wingman_gateway.messages import execute_response, preview_response
+from wingman_gateway.messages import execute_response, observe_response, preview_response
+from wingman_gateway.observer import Asker, Observer
 from wingman_gateway.records import Attempt, Records
 from wingman_gateway.refusals import Refusals
 from wingman_rpc.v1 import gateway_pb2 as pb
@@ -26,6 +31,8 @@ from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
 DOMAIN: Final = "wingman"
 METADATA_LIMIT: Final = 1024
+CORRELATION: Final = "x-correlation-id"
+CORRELATION_FORM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
@@ -123,6 +130,7 @@ class Admission(grpc.aio.ServerInterceptor):
     def _guard(self, method: str, behaviour: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
         async def guarded(request: Any, context: Context) -> None:  # noqa: ANN401 - any message
             identity = ""
+            structlog.contextvars.bind_contextvars(correlation_id=_correlation_of(context))
             try:
                 caller = self._edge.caller(context)
                 identity = caller.identity
@@ -135,8 +143,9 @@ class Admission(grpc.aio.ServerInterceptor):
             try:
                 result = behaviour(request, context)
                 if hasattr(result, "__aiter__"):
-                    async for message in result:
-                        await context.write(message)
+                    async with aclosing(result):  # a caller that is gone is noticed now, not when memory is tidied
+                        async for message in result:
+                            await context.write(message)
                 elif (message := await result) is not None:
                     await context.write(message)
             finally:
@@ -145,14 +154,23 @@ class Admission(grpc.aio.ServerInterceptor):
         return guarded
 
 
+def _correlation_of(context: Context) -> str:
+    """Return the id that the caller's own log has for this call; empty for none, or for what could be no such id."""
+    for name, value in context.invocation_metadata() or ():
+        if name == CORRELATION and isinstance(value, str) and CORRELATION_FORM.fullmatch(value):
+            return value
+    return ""
+
+
 class Servicer(pb_grpc.ExecutionGatewayServicer):
     """``wingman_rpc.v1.ExecutionGateway``."""
 
-    def __init__(self, edge: Edge, judge: Judge, executor: Executor) -> None:
-        """Take the edge and the two use cases."""
+    def __init__(self, edge: Edge, judge: Judge, executor: Executor, observer: Observer) -> None:
+        """Take the edge and the three use cases."""
         self._edge = edge
         self._judge = judge
         self._executor = executor
+        self._observer = observer
 
     async def Preview(self, request: pb.PreviewRequest, context: Context) -> pb.PreviewResponse:  # noqa: N802
         """Parse, resolve and judge; run nothing."""
@@ -176,3 +194,26 @@ class Servicer(pb_grpc.ExecutionGatewayServicer):
                 execution.leave()
         except Exception as error:  # noqa: BLE001 - the edge maps every error
             await self._edge.abort(context, error)
+
+    async def Observe(self, request: pb.ObserveRequest, context: Context) -> pb.ObserveResponse:  # noqa: N802
+        """Tell one fact about a container."""
+        try:
+            return observe_response(await self._observe(request))
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def _observe(self, request: pb.ObserveRequest) -> ContainerState | ProcessLists | PathState:
+        asker = Asker(request.worker, request.environment)
+        match request.WhichOneof("observation"):
+            case "state":
+                return await self._observer.state(asker, request.container)
+            case "processes":
+                return await self._observer.processes(asker, request.container)
+            case "path":
+                return await self._observer.path(asker, request.container, request.path.path)
+            case None:
+                raise WingmanError(
+                    Code.REQUEST_INVALID, "the request names no observation", hint="see gateway.proto for the list"
+                )
+            case other:
+                assert_never(other)

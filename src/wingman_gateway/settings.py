@@ -11,16 +11,27 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from wingman_core.database_address import parse_address
 from wingman_core.errors import Code, SettingInvalid
 
 PREFIX: Final = "WINGMAN_"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 Address = Annotated[str, StringConstraints(pattern=r"^\S+:\d{1,5}$")]
+
+
+def _usable(url: str) -> str:
+    """Return an address that ``parse_address`` takes; raise ``ValueError``."""
+    parse_address(url)
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_usable)]
 
 
 class Settings(BaseSettings):
@@ -34,8 +45,8 @@ class Settings(BaseSettings):
     gateway_id: Name | None = None
     """Which gateway this is among those that share one log; without it, its journal's own id."""
     docker_host: str = "unix:///var/run/docker.sock"
-    database_url: str
-    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD")]
+    database_url: DatabaseUrl
+    db_password: Annotated[SecretStr, Field(validation_alias="DB_PASSWORD", min_length=1)]
     tls_cert: Path
     tls_key: Path
     tls_ca: Path
@@ -129,7 +140,7 @@ def checkpoint_key(settings: Settings) -> ed25519.Ed25519PrivateKey:
     name = "WINGMAN_CHECKPOINT_KEY"
     try:
         key = serialization.load_pem_private_key(read_private(settings.checkpoint_key, name), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _invalid(name, "the file is no unencrypted PKCS 8 key in PEM", "make one with wingman pki") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise _invalid(name, "the key is not Ed25519", "make one with wingman pki")
@@ -142,12 +153,13 @@ def token_keys(settings: Settings) -> dict[str, str]:
     keys: dict[str, str] = {}
     for path in sorted(settings.token_keys.glob("*.pem")):
         try:
-            key = serialization.load_pem_public_key(read_public(path, name))
-        except ValueError as error:
+            pem = read_public(path, name).decode("ascii")
+            key = serialization.load_pem_public_key(pem.encode("ascii"))
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise _invalid(name, f"{path.name} is no public key in PEM", "keep only <kid>.pem public keys") from error
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise _invalid(name, f"{path.name} is no ECDSA P-256 key", "tokens are signed with ES256")
-        keys[path.stem] = path.read_text("ascii")
+        keys[path.stem] = pem
     if not keys:
         raise _invalid(name, f"{settings.token_keys} holds no <kid>.pem", "put the API's public key there")
     return keys
@@ -166,7 +178,7 @@ def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes]:
         leaf = x509.load_pem_x509_certificate(chain)
         private = serialization.load_pem_private_key(key, password=None)
         x509.load_pem_x509_certificate(authority)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _invalid("WINGMAN_TLS_CERT", "certificate, key or CA is no PEM", "issue one with wingman pki") from error
     if not isinstance(private, ec.EllipticCurvePrivateKey):
         raise _invalid("WINGMAN_TLS_KEY", "the key is not ECDSA: TLS 1.2 would be possible", "issue a P-256 one")

@@ -1,10 +1,12 @@
 """One execution as its caller sees it: the events, and what happens when the caller goes away.
 
 Guarantees: a caller that leaves stops a read, and a mutation that has not been spent; it never stops a
-mutation that has. Nothing waits for a slow caller: what is queued is bounded by the output's cap.
+mutation that has. Nothing waits for a slow caller: what is queued is bounded by the output's cap, and pieces of
+a few bytes are joined, so that their number is bounded too.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +16,7 @@ from typing import Final, Literal
 from wingman_gateway.engine.events import Output, Progress
 
 PROGRESS_LINES: Final = 1000
+JOINED_BYTES: Final = 1024
 NO_EXIT: Final = -1
 NOT_IN_LOG: Final = -1
 
@@ -68,14 +71,18 @@ class Execution:
         self.gone = False
         self.settled = True
         """Whether the log holds no INTENT of it, or its outcome too."""
-        self._events: asyncio.Queue[Event | Exception] = asyncio.Queue()
+        self._events: deque[Event | Exception] = deque()
+        self._told = asyncio.Event()
         self._progress = 0
         self._stoppable: asyncio.Task[object] | None = None
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield ``Accepted``, output and progress, and ``Finished`` last; raise what refused or broke it."""
         while True:
-            event = await self._events.get()
+            await self._told.wait()
+            event = self._events.popleft()
+            if not self._events:
+                self._told.clear()
             if isinstance(event, Exception):
                 raise event
             yield event
@@ -103,5 +110,16 @@ class Execution:
             self._progress += 1
             if self._progress > PROGRESS_LINES:
                 return
-        if not self.gone:
-            self._events.put_nowait(event)
+        if self.gone:
+            return
+        last = self._events[-1] if self._events else None
+        if isinstance(event, Output) and isinstance(last, Output) and _fit(last, event):
+            self._events[-1] = Output(last.stream, last.data + event.data)
+        else:
+            self._events.append(event)
+        self._told.set()
+
+
+def _fit(last: Output, new: Output) -> bool:
+    """Whether two pieces of output may travel as one."""
+    return last.stream == new.stream and len(last.data) + len(new.data) <= JOINED_BYTES

@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import grpc
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -25,21 +26,19 @@ from grpc_status import rpc_status
 
 from wingman_cli.pki import Authority, thumbprint
 from wingman_core import capability
+from wingman_core.audit_record import AuditRecord, RecordKind
+from wingman_core.canonical import rfc3339
 from wingman_core.command import facts, operation_digest, parse, references, render
-from wingman_core.errors import CapabilityRefused, Code, WingmanError
+from wingman_core.errors import CapabilityRefused, Code, TargetRefused, WingmanError
+from wingman_core.notes import verifier_key_of
 from wingman_core.target import Reference, Target, targets_digest
+from wingman_gateway.audit_store import AuditStore
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
-INSERT = """
-INSERT INTO execution_audit (position, version, kind, execution_id, approval_id, jti, worker, environment, command,
-    operation_digest, targets, target_digest, decision_digest, deciders, outcome, reason, exit_code, duration_ms,
-    output_excerpt, output_digest, token_hash, client, evidence, created_at, record, leaf_hash)
-SELECT coalesce(max(position) + 1, 0), 1, $1, $2, $3, $4, $5, 'test', $6, $7, '[]', $8, $9, '[]', $10, '', $11, $12,
-    '', $13, $14, 'spiffe://wingman/test/api', $15, $16, '', $17
-FROM execution_audit RETURNING position
-"""
-CHECKPOINT = "INSERT INTO audit_checkpoint (size, root, note) VALUES ($1, $2, $3)"
+ORIGIN = "wingman/test/log"
+LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+VERIFIER = verifier_key_of(ORIGIN, LOG_KEY)
 
 STATUSES = {
     Code.POLICY_FORBIDS: grpc.StatusCode.PERMISSION_DENIED,
@@ -80,11 +79,10 @@ class Script:
 class FakeGateway(pb_grpc.ExecutionGatewayServicer):
     """State a test may set and look at."""
 
-    def __init__(self, audit: "asyncpg.Pool[asyncpg.Record]", keys: Path, now: Callable[[], datetime]) -> None:
-        self._audit = audit
+    def __init__(self, audit: AuditStore, keys: Path, now: Callable[[], datetime]) -> None:
+        self.audit = audit
         self._keys = keys
         self._now = now
-        self._lock = asyncio.Lock()
         self.verdicts: dict[str, pb.Verdict] = {}
         self.refusals: dict[str, WingmanError | grpc.StatusCode | tuple[tuple[str, bytes], ...]] = {}
         self.scripts: dict[str, Script] = {}
@@ -93,6 +91,11 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         self.radius = pb.BlastRadius(summary="web restarts", reversible=True, stops=["web"])
         self.claims: list[capability.Claims] = []
         self.previewed: list[pb.PreviewRequest] = []
+        self.metadata: list[dict[str, str]] = []
+        """What came with each call."""
+        self.facts: dict[str, pb.ObserveResponse] = {"": pb.ObserveResponse(processes=pb.ProcessLists(complete=True))}
+        """What ``Observe`` answers, by container; empty for all running ones."""
+        self.observed: list[pb.ObserveRequest] = []
         self.port = 0
 
     @property
@@ -101,6 +104,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
 
     async def Preview(self, request: pb.PreviewRequest, context: Any) -> pb.PreviewResponse:
         self.previewed.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
         await self._refuse(request.command, context)
         op = parse(request.command)
         text = render(op)
@@ -131,6 +135,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         return response
 
     async def Execute(self, request: pb.ExecuteRequest, context: Any) -> AsyncIterator[pb.ExecuteResponse]:
+        self.metadata.append(dict(context.invocation_metadata()))
         await self._refuse(request.command, context)
         if self.events is not None:
             for event in self.events:
@@ -146,11 +151,11 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         if script.before_accepting:
             await script.before_accepting.wait()
         execution_id = f"exe_{hashlib.sha256(verified.claims.apr.encode()).hexdigest()[:26]}"
+        intent = self._intent(execution_id, verified, request.command)
         try:
-            position = await self._append("INTENT", execution_id, verified, request.command)
-        except asyncpg.UniqueViolationError:
-            spent = CapabilityRefused(Code.APPROVAL_SPENT, "the approval was spent", hint="ask again")
-            await _abort(context, spent)
+            position = await self.audit.append(intent)
+        except CapabilityRefused as error:
+            await _abort(context, error)
             return
         yield pb.ExecuteResponse(accepted=pb.Accepted(execution_id=execution_id, audit_position=position))
         digest = hashlib.sha256()
@@ -173,18 +178,24 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         finished.finished_at.FromDatetime(self._now())
         finished.audit_position = -1
         if not script.journalled:
-            finished.audit_position = await self._append("RESULT", execution_id, verified, request.command, finished)
+            finished.audit_position = await self._result(intent, finished)
         yield pb.ExecuteResponse(finished=finished)
 
-    async def reconcile(self, approval_id: str, outcome: str) -> None:
+    async def Observe(self, request: pb.ObserveRequest, context: Any) -> pb.ObserveResponse:
+        self.observed.append(request)
+        await self._refuse(request.container, context)
+        if request.container not in self.facts:
+            missing = TargetRefused(Code.TARGET_NOT_FOUND, f"there is no container {request.container!a}")
+            await _abort(context, missing)
+        return self.facts[request.container]
+
+    async def reconcile(self, approval_id: str, outcome: Literal["SUCCEEDED", "FAILED", "UNKNOWN"]) -> None:
         """Write what the gateway would after a crash."""
-        intent = await self._audit.fetchrow("SELECT * FROM execution_audit WHERE approval_id = $1", approval_id)
-        assert intent is not None
-        await self._insert(
-            "RECONCILED", intent["execution_id"], approval_id, "", intent["worker"], intent["command"],
-            intent["operation_digest"], intent["target_digest"], intent["decision_digest"], outcome, None, None, "",
-            intent["token_hash"], '{"state":"exited"}',
-        )  # fmt: skip
+        (intent,) = [each for each in await self.audit.open_intents() if each.approval_id == approval_id]
+        evidence = '{"state":"exited"}'
+        await self.audit.append(
+            intent.concluded(RecordKind.RECONCILED, outcome, rfc3339(self._now()), evidence=evidence)
+        )
 
     def _verify(self, request: pb.ExecuteRequest, context: Any) -> capability.Capability:
         peer = x509.load_pem_x509_certificate(context.auth_context()["x509_pem_cert"][0])
@@ -200,29 +211,36 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         assert verified.claims.op == operation_digest(parse(request.command))
         return verified
 
-    async def _append(
-        self,
-        kind: str,
-        execution_id: str,
-        verified: capability.Capability,
-        command: str,
-        finished: pb.Finished | None = None,
-    ) -> int:
+    def _intent(self, execution_id: str, verified: capability.Capability, command: str) -> AuditRecord:
         claims = verified.claims
-        outcome = pb.Finished.Outcome.Name(finished.outcome).removeprefix("OUTCOME_") if finished else ""
-        return await self._insert(
-            kind, execution_id, claims.apr, claims.jti, claims.sub, command, claims.op, claims.tgt, claims.dec, outcome,
-            finished.exit_code if finished else None, finished.duration_ms if finished else None,
-            finished.output_digest if finished else "", verified.token_hash, "",
-        )  # fmt: skip
+        return AuditRecord(
+            kind=RecordKind.INTENT,
+            environment="test",
+            created_at=rfc3339(self._now()),
+            execution_id=execution_id,
+            approval_id=claims.apr,
+            jti=claims.jti,
+            worker=claims.sub,
+            command=command,
+            operation_digest=claims.op,
+            target_digest=claims.tgt,
+            decision_digest=claims.dec,
+            deciders=claims.by,
+            token_hash=verified.token_hash,
+            client="spiffe://wingman/test/api",
+        )
 
-    async def _insert(self, *values: Any) -> int:
-        leaf = hashlib.sha256(repr(values).encode()).digest()
-        async with self._lock, self._audit.acquire() as connection, connection.transaction():
-            position: int = await connection.fetchval(INSERT, *values, self._now(), leaf)
-            note = f"wingman/test/log\n{position + 1}\n"
-            await connection.execute(CHECKPOINT, position + 1, leaf, note)
-        return position
+    async def _result(self, intent: AuditRecord, finished: pb.Finished) -> int:
+        outcome: Any = pb.Finished.Outcome.Name(finished.outcome).removeprefix("OUTCOME_")
+        record = intent.concluded(
+            RecordKind.RESULT,
+            outcome,
+            rfc3339(self._now()),
+            exit_code=finished.exit_code,
+            duration_ms=finished.duration_ms,
+            output_digest=finished.output_digest,
+        )
+        return await self.audit.append(record)
 
     async def _refuse(self, command: str, context: Any) -> None:
         match self.refusals.get(command):
@@ -238,9 +256,11 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
 
 @asynccontextmanager
 async def serve_gateway(
-    audit: "asyncpg.Pool[asyncpg.Record]", pki: Authority, keys: Path, now: Callable[[], datetime], port: int = 0
+    pool: "asyncpg.Pool[asyncpg.Record]", pki: Authority, keys: Path, now: Callable[[], datetime], port: int = 0
 ) -> AsyncIterator[FakeGateway]:
-    """Serve a fake gateway on a free loopback port, or on ``port``."""
+    """Serve a fake gateway on a free loopback port, or on ``port``; ``pool`` is of the gateway's role."""
+    audit = AuditStore(pool, origin=ORIGIN, key=LOG_KEY)
+    await audit.start()
     fake = FakeGateway(audit, keys, now)
     server = grpc.aio.server()
     pb_grpc.add_ExecutionGatewayServicer_to_server(fake, server)
@@ -259,6 +279,7 @@ async def serve_gateway(
         yield fake
     finally:
         await server.stop(0)
+        await audit.close()
 
 
 def _target(reference: Reference) -> Target:

@@ -16,6 +16,7 @@ from tests.api.conftest import Api
 from wingman_api import problems
 from wingman_api.app import LONGEST_HEADER
 from wingman_api.edge import MAX_BODY, Edge
+from wingman_api.metrics import Metrics
 from wingman_core.errors import Code, WingmanError
 
 
@@ -117,6 +118,7 @@ def broken() -> tuple[FastAPI, list[Any]]:
     app.add_middleware(
         Edge,
         log=structlog.wrap_logger(None, processors=[collect]),
+        metrics=Metrics(),
         new_id=lambda: f"id{next(numbers)}",
         clock=lambda: 0.0,
     )

@@ -22,7 +22,7 @@ async def test_an_approved_command_runs_once_and_is_recorded(api: Api):
     assert (view["worker_id"], view["started_by"], view["command"]) == ("agent-7", "agent-7", RESTART)
     assert (view["intent"]["position"], view["intent"]["kind"]) == (0, "INTENT")
     assert (view["result"]["position"], view["result"]["kind"]) == (1, "RESULT")
-    assert view["checkpoint"] == "wingman/test/log\n2\n"
+    assert view["checkpoint"].startswith("wingman/test/log\n2\n")
     assert view["client"] == "spiffe://wingman/test/api"
     assert started["links"] == view["links"]
     for path in view["links"].values():
@@ -164,7 +164,7 @@ async def test_an_outcome_in_the_gateways_journal_shows_before_its_record(api: A
     api.gateway.scripts[RESTART] = Script(journalled=True)
     view = await api.finished((await api.execute(await api.approved())).json()["execution_id"])
     assert (view["state"], view["exit_code"], view["result"]) == ("SUCCEEDED", 0, None)
-    assert view["checkpoint"] == "wingman/test/log\n1\n"
+    assert view["checkpoint"].startswith("wingman/test/log\n1\n")
 
 
 async def test_a_stream_that_breaks_is_settled_by_the_audit_log(api: Api):

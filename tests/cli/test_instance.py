@@ -1,6 +1,8 @@
 """The data directory: made once, kept, private, and held by one."""
 
+import fcntl
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,8 +67,8 @@ def test_one_holds_it_at_a_time_and_the_other_hears_who(tmp_path: Path):
     with first.held():
         with pytest.raises(SettingInvalid, match=r"another wingman up runs on"), second.held():
             pytest.fail("two at once")
-        first.announce(Running(42, "http://127.0.0.1:1"))
-        assert second.running() == Running(42, "http://127.0.0.1:1")
+        first.announce(Running(42, "http://127.0.0.1:1", "127.0.0.1:2"))
+        assert second.running() == Running(42, "http://127.0.0.1:1", "127.0.0.1:2")
         with pytest.raises(SettingInvalid, match=r"process 42, API at http://127.0.0.1:1"), second.held():
             pytest.fail("two at once")
     assert second.running() is None
@@ -78,5 +80,30 @@ def test_one_holds_it_at_a_time_and_the_other_hears_who(tmp_path: Path):
 def test_an_announcement_that_cannot_be_read_is_none(tmp_path: Path, text: str):
     instance = Instance(tmp_path)
     instance.lock.parent.mkdir()
-    instance.lock.write_text(text)
+    with instance.held():
+        instance.lock.write_text(text)
+        assert instance.running() is None
+
+
+def test_what_a_killed_up_announced_is_not_believed(tmp_path: Path):
+    instance = Instance(tmp_path)
+    with instance.held():
+        instance.announce(Running(42, "http://127.0.0.1:1", "127.0.0.1:2"))
+        left = instance.lock.read_text()
+    instance.lock.write_text(left)
     assert instance.running() is None
+    with instance.held():
+        assert instance.running() is None, "nor once the next one starts"
+
+
+def test_who_looks_whether_one_runs_does_not_stop_it_from_starting(tmp_path: Path):
+    instance = Instance(tmp_path)
+    with instance.held():
+        pass
+    with instance.lock.open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        timer = threading.Timer(0.1, lambda: fcntl.flock(looking, fcntl.LOCK_UN))
+        timer.start()
+        with instance.held():
+            assert instance.running() is None
+        timer.join()

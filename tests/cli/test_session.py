@@ -15,8 +15,9 @@ from wingman_cli.main import app
 from wingman_cli.requests import commands_of
 from wingman_cli.screen import Screen, emit, visible
 from wingman_cli.session import Session
-from wingman_core.errors import CallerRefused, Code, SettingInvalid, WingmanError
+from wingman_core.errors import CallerRefused, Code, SettingInvalid, Unavailable, WingmanError
 
+API = "http://127.0.0.1:9"
 KEY = "wm_abcdefghijklmnop_secret"
 
 
@@ -36,22 +37,38 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_the_local_key_goes_to_the_local_api_alone(data_dir: Path):
-    assert key_of(Session({}, data_dir=data_dir)) == "Bearer wm_operator_local"
-    assert key_of(Session({}, data_dir=data_dir, api="http://elsewhere.test")) == ""
-    assert key_of(Session({}, data_dir=data_dir, api="http://elsewhere.test", identity="worker")).endswith(
-        "wm_worker_local"
-    )
+    instance = Instance(data_dir)
+    with instance.held():
+        instance.announce(Running(1, API, "127.0.0.1:8"))
+        assert key_of(Session({}, data_dir=data_dir)) == "Bearer wm_operator_local"
+        assert key_of(Session({}, data_dir=data_dir, api=API)) == "Bearer wm_operator_local"
+        assert key_of(Session({}, data_dir=data_dir, api="http://elsewhere.test")) == ""
+        elsewhere = Session({}, data_dir=data_dir, api="http://elsewhere.test", identity="worker")
+        assert key_of(elsewhere).endswith("wm_worker_local")
+
+
+@pytest.mark.parametrize("said", ["", json.dumps({"pid": 1, "api": API, "gateway": "127.0.0.1:8"})])
+def test_who_listens_where_nothing_runs_gets_no_key(data_dir: Path, said: str):
+    """A killed ``up`` leaves its announcement, and anybody may listen on its port by now."""
+    Instance(data_dir).lock.parent.mkdir()
+    Instance(data_dir).lock.write_text(said)
+    with pytest.raises(Unavailable, match="is not running") as refused:
+        key_of(Session({}, data_dir=data_dir))
+    assert (exit_for(refused.value.code), "wingman up" in refused.value.hint) == (Exit.UNAVAILABLE, True)
+    assert key_of(Session({}, data_dir=data_dir, api=API)) == ""
+    with Instance(data_dir).held(), pytest.raises(Unavailable):
+        key_of(Session({}, data_dir=data_dir))  # one that starts has said nothing yet
 
 
 def test_a_given_key_beats_the_local_one(data_dir: Path, tmp_path: Path):
     file = tmp_path / "my.key"
     file.write_text(f"{KEY}\n")
-    assert key_of(Session({"WINGMAN_API_KEY": KEY}, data_dir=data_dir)) == f"Bearer {KEY}"
-    assert key_of(Session({}, data_dir=data_dir, key_file=file)) == f"Bearer {KEY}"
+    assert key_of(Session({"WINGMAN_API_KEY": KEY}, data_dir=data_dir, api=API)) == f"Bearer {KEY}"
+    assert key_of(Session({}, data_dir=data_dir, key_file=file, api=API)) == f"Bearer {KEY}"
 
 
 def test_without_any_key_nobody_in_particular_asks(tmp_path: Path):
-    assert key_of(Session({}, data_dir=tmp_path)) == ""
+    assert key_of(Session({}, data_dir=tmp_path, api=API)) == ""
 
 
 @pytest.mark.parametrize("text", ["", "two words", "wm_\x1b[31m", "schl\xfcssel"])
@@ -59,12 +76,12 @@ def test_what_is_no_key_is_refused_before_it_is_sent(tmp_path: Path, text: str):
     file = tmp_path / "my.key"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises((CallerRefused, SettingInvalid)):
-        key_of(Session({}, data_dir=tmp_path, key_file=file))
+        key_of(Session({}, data_dir=tmp_path, key_file=file, api=API))
 
 
 def test_a_missing_key_file_is_named_with_a_way_out(tmp_path: Path):
     with pytest.raises(SettingInvalid, match="no key can be read"):
-        key_of(Session({}, data_dir=tmp_path, key_file=tmp_path / "none"))
+        key_of(Session({}, data_dir=tmp_path, key_file=tmp_path / "none", api=API))
 
 
 def test_whose_name_a_request_carries(tmp_path: Path):
@@ -79,7 +96,7 @@ def test_whose_name_a_request_carries(tmp_path: Path):
 def test_a_running_instance_says_where_its_api_is(data_dir: Path):
     instance = Instance(data_dir)
     with instance.held():
-        instance.announce(Running(1, "http://127.0.0.1:9"))
+        instance.announce(Running(1, "http://127.0.0.1:9", "127.0.0.1:8"))
         with pytest.raises(SettingInvalid, match="another wingman up runs"), instance.held():
             pass
         with Session({}, data_dir=data_dir).client() as client:

@@ -196,6 +196,7 @@ async def test_of_50_calls_with_one_token_one_runs_and_49_are_recorded_as_refuse
     kinds = [(record.kind, record.reason) for record in log]
     assert kinds.count((RecordKind.INTENT, "")) == kinds.count((RecordKind.RESULT, "")) == 1
     assert kinds.count((RecordKind.REFUSED, Code.TOKEN_SPENT)) == 49
+    assert not served.gateway.unsettled.is_set()
 
 
 async def test_of_50_tokens_of_one_approval_one_runs_and_49_are_recorded_as_refused(

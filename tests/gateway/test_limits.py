@@ -96,6 +96,25 @@ async def test_turns_of_one_key_exclude_each_other_and_say_who_waited():
     assert seen == [("a", False), ("b", True), ("c", True)]
 
 
+async def test_who_comes_between_a_holder_and_a_waiter_has_waited_too():
+    turns = Turns(wait=30)
+    order: list[tuple[str, bool]] = []
+
+    async def wait_behind() -> None:
+        async with turns.take(["x"]) as waited:
+            order.append(("waiter", waited))
+            await asyncio.sleep(0)
+
+    async with turns.take(["x"]):
+        waiter = asyncio.create_task(wait_behind())
+        await asyncio.sleep(0)
+    # The lock is free in this moment, and the waiter is the one to have it.
+    async with turns.take(["x"]) as waited:
+        order.append(("newcomer", waited))
+    await waiter
+    assert sorted(order) == [("newcomer", True), ("waiter", True)]
+
+
 async def test_turns_of_different_keys_do_not_wait():
     turns = Turns(wait=30)
     async with turns.take(["x"]) as first, turns.take(["y"]) as second, turns.take([]) as third:

@@ -280,6 +280,24 @@ def test_what_names_no_object_concerns_the_engine() -> None:
     ]
 
 
+def test_one_image_under_two_names_is_judged_for_each(test: Policy) -> None:
+    op = parse("docker inspect --type image busybox:1 busybox:2")
+    targets = [replace(target, id="sha256:" + "a" * 64) for target in unresolved(op)]
+    assert isinstance(test.verdict(op, targets, "agent"), Automatic)
+
+
+def test_a_verdict_that_cannot_be_had_tells_nothing_of_the_objects(test: Policy) -> None:
+    op = parse("docker restart web")
+    (target,) = unresolved(op)
+    targets = [
+        replace(target, id="a" * 64, state=state, labels=(("token", "geheim"),)) for state in ("running", "dead")
+    ]
+    verdict = test.verdict(op, targets, "agent")
+    assert isinstance(verdict, Forbidden)
+    assert verdict.reason.startswith("The policy could not be evaluated: ")
+    assert "geheim" not in verdict.reason
+
+
 def test_one_object_under_two_names_is_judged_once(test: Policy) -> None:
     op = parse("docker stop web 4f6b1c")
     twice = tuple(Target(Reference("container", name), id="ab" * 32, name="web") for name in ("web", "4f6b1c"))

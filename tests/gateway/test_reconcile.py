@@ -13,10 +13,10 @@ from tests.conftest import Database
 from tests.gateway.conftest import FakeEngine
 from wingman_core.audit_record import AuditRecord, RecordKind, identities
 from wingman_core.command import parse
-from wingman_core.errors import Code, LogCorrupt, Unavailable, WingmanError
+from wingman_core.errors import LogCorrupt, Unavailable
 from wingman_core.target import Reference, Target
 from wingman_gateway.audit_store import AuditStore, open_pool
-from wingman_gateway.engine import events
+from wingman_gateway.engine import EngineRefused, events
 from wingman_gateway.journal import Journal
 from wingman_gateway.reconcile import Reconciler, target_of
 from wingman_gateway.records import Attempt, Records
@@ -170,15 +170,44 @@ async def test_a_command_that_is_not_understood_any_more_has_an_unknown_outcome(
     assert await site.open() == []
 
 
-async def test_an_engine_that_refuses_to_say_makes_it_unknown(site: Site, monkeypatch: pytest.MonkeyPatch):
-    await site.intent()
-
-    async def refuse(*_: object) -> events.Testimony:
-        raise WingmanError(Code.ENGINE_REFUSED, "no")
-
-    monkeypatch.setattr(site.engine, "testify", refuse)
+async def test_an_engine_that_refuses_to_say_makes_it_unknown(site: Site):
+    intent = await site.intent()
+    site.engine.refusing[intent.execution_id] = EngineRefused(400, "no")
     assert await site.reconciler.run()
     assert await site.open() == []
+
+
+async def test_an_engine_that_is_just_coming_up_is_asked_again(site: Site):
+    intent = await site.intent()
+    for status in (500, 503):
+        site.engine.refusing[intent.execution_id] = EngineRefused(status, "starting")
+        assert not await site.reconciler.run()
+        assert await site.open() == ["exe_1"]
+    site.engine.refusing.clear()
+    assert await site.reconciler.run()
+    assert await site.open() == []
+
+
+async def test_an_answer_that_nobody_foresaw_stops_no_other(site: Site):
+    strange = await site.intent()
+    await site.intent()
+    site.engine.refusing[strange.execution_id] = KeyError("State")
+    assert not await site.reconciler.run()
+    assert await site.open() == ["exe_1"]
+
+
+async def test_what_begins_while_the_log_is_read_is_left_alone(site: Site, monkeypatch: pytest.MonkeyPatch):
+    read = site.store.open_intents
+
+    async def begun_meanwhile() -> tuple[AuditRecord, ...]:
+        intent = await site.intent()
+        site.running.add(intent.execution_id)
+        return await read()
+
+    monkeypatch.setattr(site.store, "open_intents", begun_meanwhile)
+    assert await site.reconciler.run()
+    assert site.engine.asked == []
+    assert await read() != ()
 
 
 async def test_a_damaged_journal_is_not_taken_for_an_answer(site: Site, tmp_path: Path):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import FakeEngine, Minter, Outage, execute
-from tests.gateway.process import environ_of, gateway_process
+from tests.gateway.conftest import FakeEngine, Minter, Outage, eventually, execute, refusal
+from tests.gateway.process import GatewayProcess, environ_of, gateway_process
 from wingman_cli.pki import Authority
 from wingman_gateway.server import new_execution_id
 from wingman_gateway.settings import Settings
+from wingman_rpc.v1.gateway_pb2 import ExecuteRequest
+from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
 
 
 async def _handshake(pki: Authority, port: int, version: ssl.TLSVersion) -> str | None:
@@ -45,9 +47,19 @@ async def test_it_starts_without_engine_and_database_and_says_that_it_is_not_fit
     async with outage():
         environ = environ_of(settings, WINGMAN_DOCKER_HOST=f"unix://{tmp_path}/none.sock")
         async with gateway_process(environ) as running, running.channel(pki) as channel:
+            await eventually(lambda: _look(running))
+            look = await _look(running)
+            assert look is not None
+            assert (look["engine"], look["database"]) == (False, False)
+            assert "ENGINE_UNAVAILABLE" in str(look["reasons"])
+            assert "DATABASE_UNAVAILABLE" in str(look["reasons"])
             answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
             assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
             assert await running.end(signal.SIGTERM) == 0
+
+
+async def _look(running: GatewayProcess) -> dict[str, object] | None:
+    return next((line for line in running.lines if line["event"] == "health"), None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -110,8 +122,22 @@ async def test_an_approved_command_runs_on_a_real_engine(
         await running.serving(pki)
         async with running.channel(pki) as channel:
             said = await execute(channel, minter.mint("docker ps", FakeEngine(), by=()), "docker ps")
-    assert said.stdout.startswith(b"CONTAINER ID")
-    assert said.finished.exit_code == 0
+            assert said.stdout.startswith(b"CONTAINER ID")
+            assert said.finished.exit_code == 0
+            for correlation, told in (("abc-1", "abc-1"), ("two words", "")):
+                call = ExecutionGatewayStub(channel).Execute(
+                    ExecuteRequest(capability_token="x", command="docker ps"),
+                    metadata=(("x-correlation-id", correlation),),
+                    timeout=30,
+                )
+                assert (await refusal(anext(aiter(call)))).reason == "TOKEN_MALFORMED"
+                await eventually(lambda told=told: _refused(running, told))
+    executed = next(line for line in running.lines if line["event"] == "executed")
+    assert (executed["execution"], executed["outcome"]) == (said.accepted.execution_id, "SUCCEEDED")
+
+
+async def _refused(running: GatewayProcess, correlation: str) -> bool:
+    return any(line["event"] == "refused" and line["correlation_id"] == correlation for line in running.lines)
 
 
 def test_execution_ids_are_distinct_sorted_by_time_and_of_their_form():

@@ -10,12 +10,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from tests.conftest import Cluster, Database
 from tests.gateway.conftest import FakeEngine, Minter, Outage, Serve, Served, eventually, execute, refusal
 from wingman_cli.pki import Authority, Leaf
 from wingman_core.audit_record import RecordKind
 from wingman_core.command import operation_digest, parse
 from wingman_core.errors import Code
 from wingman_core.target import targets_digest
+from wingman_gateway.audit_store import APPEND_LOCK
 from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.server import Credentials
 from wingman_gateway.servicer import STATUS
@@ -133,7 +135,7 @@ async def test_an_auditor_neither_previews_nor_executes_and_the_try_is_recorded(
         ):
             refused = await refusal(call)
             assert (refused.reason, refused.status) == (Code.CALLER_ROLE, grpc.StatusCode.PERMISSION_DENIED)
-        assert (await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())).status
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())  # is answered, not refused
     records = await served.log()
     assert [(record.kind, record.reason, record.client) for record in records] == [
         (RecordKind.REFUSED, Code.CALLER_ROLE, "spiffe://wingman/test/auditor/alice")
@@ -201,7 +203,7 @@ async def test_too_many_calls_of_one_caller_are_refused_and_others_are_served(se
             refused = await refusal(call)
             assert (refused.reason, refused.status) == (Code.LIMIT_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
         other = asyncio.ensure_future(_preview(tool, "docker stop web"))
-        assert (await health_pb2_grpc.HealthStub(api).Check(health_pb2.HealthCheckRequest())).status
+        await health_pb2_grpc.HealthStub(api).Check(health_pb2.HealthCheckRequest())  # is answered, not refused
         engine.resolving.set()
         for call in (*waiting, other):
             assert (await call).canonical_command == "docker stop web"
@@ -306,6 +308,11 @@ async def test_health_goes_on_whatever_breaks(serve: Serve, engine: FakeEngine, 
         engine.down = down
         broken.unlink()
         await eventually(lambda: serving(HEALTH.SERVING, ""))
+        # A journal directory that is gone, and comes back.
+        away = served.settings.journal.rename(served.settings.journal.with_name("away"))
+        await eventually(lambda: serving(HEALTH.NOT_SERVING, ""))
+        away.rename(served.settings.journal)
+        await eventually(lambda: serving(HEALTH.SERVING, ""))
 
 
 def test_a_renewal_is_taken_once_it_is_whole(settings: Settings, pki: Authority):
@@ -401,6 +408,37 @@ async def test_a_mutation_that_outlasts_the_drain_is_left_open_for_the_next_star
         log = await served.until(lambda log: len(log) == 2)
     assert (log[1].kind, log[1].outcome) == (RecordKind.RECONCILED, "SUCCEEDED")
     assert len(engine.acts) == 1
+
+
+async def test_an_outcome_that_the_drain_cuts_off_goes_to_the_journal(
+    serve: Serve, engine: FakeEngine, minter: Minter, postgres: Cluster, database: Database
+):
+    go_on = asyncio.Event()
+
+    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
+        await go_on.wait()
+        yield Exit(7)
+
+    engine.script = hold
+    locker = await postgres.server.connection("postgres", database.name).connect()
+    try:
+        async with serve(engine, drain=0.3) as served, served.channel() as channel:
+            call = asyncio.create_task(
+                refusal(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
+            )
+            await eventually(lambda: _is(engine.acts))
+            await locker.execute("SELECT pg_advisory_lock($1)", APPEND_LOCK)  # the database hangs from here
+            go_on.set()
+            await served.gateway.stop()
+            call.cancel()
+            kept = [name.name for name in served.settings.journal.glob("*.outcome")]
+            assert len(kept) == 1
+    finally:
+        await locker.close()
+    async with serve(engine) as served:
+        log = await served.until(lambda log: len(log) == 2)
+    assert (log[1].kind, log[1].outcome, log[1].exit_code) == (RecordKind.RESULT, "FAILED", 7)
+    assert engine.asked == []
 
 
 async def _is(value: object) -> object:

@@ -22,7 +22,7 @@ def environ(tmp_path: Path, pki: Authority) -> dict[str, str]:
     return {
         "WINGMAN_ENVIRONMENT": "test",
         "WINGMAN_GATEWAY_LISTEN": "127.0.0.1:0",
-        "WINGMAN_DATABASE_URL": "postgresql://wingman_gateway@/wingman",
+        "WINGMAN_DATABASE_URL": "postgresql://wingman_gateway@/wingman?host=/run/pg",
         "DB_PASSWORD": "secret",
         "WINGMAN_TLS_CERT": str(gateway.certificate),
         "WINGMAN_TLS_KEY": str(gateway.key),
@@ -92,6 +92,10 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str, monkeypa
         ("WINGMAN_CONCURRENCY", "0"),
         ("WINGMAN_RATE", "none"),
         ("WINGMAN_DRAIN", "-1"),
+        ("DB_PASSWORD", ""),
+        ("WINGMAN_DATABASE_URL", "localhost"),
+        ("WINGMAN_DATABASE_URL", "postgresql://wingman_gateway@/wingman"),
+        ("WINGMAN_DATABASE_URL", "postgresql://wingman_gateway:hunter2@db/wingman"),
     ],
 )
 def test_a_bad_value_is_named_and_not_repeated(environ: dict[str, str], name: str, value: str):

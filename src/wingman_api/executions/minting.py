@@ -1,12 +1,12 @@
 """Capabilities for approved commands: the one use of the token's private key.
 
 Guarantees: nothing is minted for a request that is not approved, or no longer; the token says who decided and
-what digest their decision has, and only this API's own certificate can present it.
+what digest their decision has, and only one certificate can present it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wingman_api.approvals.record import Command, Record
@@ -42,8 +42,19 @@ class Mint:
         self._now = now
         self._new_id = new_id
 
-    def token(self, record: Record, command: Command) -> str:
-        """Return a capability for one command of an approved request; raise ``ApprovalRefused`` for another."""
+    def token_id(self) -> str:
+        """Return a new id for a token, which nobody can guess."""
+        return self._new_id()
+
+    def token(self, record: Record, command: Command, *, token_id: str) -> str:
+        """Return a capability for one command of an approved request, which this API presents itself.
+
+        Of several with one ``token_id`` at most one can be spent. Raises ``ApprovalRefused`` where it is not approved.
+        """
+        return self.for_client(record, command, self._signer.thumbprint, token_id=token_id)[0]
+
+    def for_client(self, record: Record, command: Command, thumbprint: str, *, token_id: str) -> tuple[str, datetime]:
+        """Return a capability that the certificate of that thumbprint presents, and when it expires."""
         _require_approved(record, self._now())
         now = int(self._now().timestamp())
         claims = Claims(
@@ -53,7 +64,7 @@ class Mint:
             iat=now,
             nbf=now,
             exp=now + self._signer.lifetime,
-            jti=self._new_id(),
+            jti=token_id,
             apr=command.approval_id,
             env=self._environment,
             op=command.operation_digest,
@@ -63,9 +74,10 @@ class Mint:
                 Decider(name=decision.person, at=int(decision.at.timestamp()), via=decision.channel)
                 for decision in record.request.approvers
             ),
-            thumbprint=self._signer.thumbprint,
+            thumbprint=thumbprint,
         )
-        return capability.mint(claims, self._signer.private_key, self._signer.kid)
+        token = capability.mint(claims, self._signer.private_key, self._signer.kid)
+        return token, datetime.fromtimestamp(claims.exp, UTC)
 
 
 def _require_approved(record: Record, now: datetime) -> None:

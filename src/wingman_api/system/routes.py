@@ -1,9 +1,12 @@
-"""``/``, ``/health``, ``/livez``, ``/readyz``: the only routes that ask nobody for a key."""
+"""``/``, ``/health``, ``/livez``, ``/readyz``, ``/metrics``: the only routes that ask nobody for a key."""
 
 from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 
+from wingman_api.approvals.requests import Requests
+from wingman_api.metrics import CONTENT_TYPE, Metrics, Snapshot
 from wingman_api.problems import declared
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Components, HealthAnswer, Probe, Welcome
@@ -13,7 +16,7 @@ UNHEALTHY: Final = 503
 router = APIRouter(tags=["system"])
 
 
-def _health(request: Request) -> Health:
+async def _health(request: Request) -> Health:
     return cast("Health", request.app.state.health)
 
 
@@ -38,8 +41,31 @@ async def health(looking: Looking, response: Response) -> HealthAnswer:
         response.status_code = UNHEALTHY
     return HealthAnswer(
         status=report.overall,
-        components=Components(database=report.database, gateway=report.gateway, engine=report.engine),
+        components=Components.model_validate(report.components),
     )
+
+
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    response_class=PlainTextResponse,
+    responses={**declared(), 200: {"content": {CONTENT_TYPE: {}}, "description": "Prometheus's text format."}},
+)
+async def get_metrics(request: Request, looking: Looking) -> Response:
+    """Return counters and states for Prometheus: numbers alone, no names of people or workers."""
+    report = await looking.look()
+    pending: dict[str, int] | None = None
+    if report.database == "healthy":
+        waiting = await cast("Requests", request.app.state.requests).waiting()
+        pending = {level.name: count for level, count in waiting.items()}
+    components = {
+        "database": report.database,
+        "gateway": report.gateway,
+        "engine": report.engine,
+        "feed": report.feed,
+    }
+    text = cast("Metrics", request.app.state.metrics).text(Snapshot(components, pending))
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 @router.get("/livez", operation_id="getLiveness", responses=declared())

@@ -110,13 +110,26 @@ class Connection:
         limit: float | None = QUICK_SECONDS,
     ) -> Any:  # noqa: ANN401 - whatever JSON the engine answers; None for an empty answer
         """Send a request and return the decoded answer; ``limit`` in seconds, None where the caller holds one."""
-        async with (
-            _answering(),
-            asyncio.timeout(limit),
-            self.stream(method, path, params=params, body=body) as response,
-        ):
+        async with self.reading(method, path, params=params, body=body, limit=limit) as response:
             raw = await response.read()
             return json.loads(raw) if raw else None
+
+    @asynccontextmanager
+    async def reading(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        limit: float | None = QUICK_SECONDS,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request and lend its answer, to be read to its end within ``limit`` seconds.
+
+        What is no JSON (a ``ValueError`` of the reader's) is an engine that does not answer, as a limit that passed is.
+        """
+        async with _answering(), asyncio.timeout(limit), self.stream(method, path, params=params, body=body) as lent:
+            yield lent
 
     @asynccontextmanager
     async def _send(

@@ -21,7 +21,7 @@ from wingman_core.command import (
 )
 from wingman_core.redaction import redact_environment
 from wingman_core.target import Target
-from wingman_gateway.engine.connection import JSON, STDERR, Connection, frames
+from wingman_gateway.engine.connection import JSON, STDERR, Connection, EngineRefused, frames
 from wingman_gateway.engine.events import Event, Exit, Output
 from wingman_gateway.engine.listings import (
     CONTAINER_COLUMNS,
@@ -126,13 +126,19 @@ async def _stats(connection: Connection, op: StatsOperation, targets: Sequence[T
         ids = [each["Id"] for each in await connection.ask("GET", "containers/json", params={"all": _flag(op.all)})]
     at_once = asyncio.Semaphore(MOST_STATS)
 
-    async def sample(container_id: str) -> JSON:
+    async def sample(container_id: str) -> JSON | None:
         async with at_once:
             path = f"containers/{container_id}/stats"
-            found: JSON = await connection.ask("GET", path, params={"stream": "0"}, limit=STATS_SECONDS)
+            try:
+                found: JSON = await connection.ask("GET", path, params={"stream": "0"}, limit=STATS_SECONDS)
+            except EngineRefused as error:
+                if targets or not error.not_found:
+                    raise
+                return None  # listed a moment ago, removed since
             return found
 
-    rows = [stats_row(each, full=op.no_trunc) for each in await asyncio.gather(*map(sample, ids))]
+    samples = await asyncio.gather(*map(sample, ids))
+    rows = [stats_row(each, full=op.no_trunc) for each in samples if each is not None]
     return _listing(rows, STATS_COLUMNS, quiet=False, as_json=op.format == "json")
 
 

@@ -28,7 +28,7 @@ from wingman_core.command import (
 from wingman_core.errors import Code, WingmanError
 from wingman_core.target import Target
 from wingman_gateway.engine.act import act_on_containers, execute_in, pull, refusal
-from wingman_gateway.engine.connection import Connection, EngineRefused
+from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
 from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.engine.observe import observe
 from wingman_gateway.engine.run import kill_what_ran, run
@@ -67,8 +67,9 @@ class Performer:
         self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note
     ) -> AsyncGenerator[Event]:
         """Yield what happens, ``Exit`` last; raise ``WingmanError`` DEADLINE_EXCEEDED, or ``Unavailable``."""
+        begun = asyncio.get_running_loop().time()
         seconds = self._limits[op.verb] + await _grace(self._connection, op, targets)
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline = begun + seconds
         async with aclosing(self._events(op, targets, execution_id, note)) as events:
             while True:
                 try:
@@ -89,7 +90,7 @@ class Performer:
             case ExecOperation():
                 return execute_in(self._connection, op, targets[0], note)
             case RunOperation():
-                return run(self._connection, op, targets, execution_id, note)
+                return run(self._connection, op, targets, execution_id)
             case PullOperation():
                 return pull(self._connection, op, targets[0])
             case (
@@ -121,10 +122,14 @@ async def _grace(connection: Connection, op: Operation, targets: Sequence[Target
         return 0.0
     if op.time is not None:
         return float(op.time * len(targets))
-    found = [await connection.ask("GET", f"containers/{target.id}/json") for target in targets]
-    return float(
-        sum(DEFAULT_STOP_SECONDS if (own := each["Config"].get("StopTimeout")) is None else own for each in found)
-    )
+    found = await asyncio.gather(*(connection.ask("GET", f"containers/{target.id}/json") for target in targets))
+    return float(sum(own_stop_seconds(each) for each in found))
+
+
+def own_stop_seconds(container: JSON) -> int:
+    """Return how long a container has to stop where the command does not say, in seconds."""
+    own: int | None = container["Config"].get("StopTimeout")
+    return DEFAULT_STOP_SECONDS if own is None else own
 
 
 async def _overdue(connection: Connection, op: Operation, execution_id: str, seconds: float) -> WingmanError:

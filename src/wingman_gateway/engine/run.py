@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from wingman_core.command import RunOperation
@@ -9,16 +10,15 @@ from wingman_core.target import Target
 from wingman_gateway.engine.act import refusal
 from wingman_gateway.engine.connection import STDERR, Connection, EngineRefused, frames
 from wingman_gateway.engine.create import EXECUTION_LABEL, create_body
-from wingman_gateway.engine.events import Event, Exit, Note, Output
+from wingman_gateway.engine.events import Event, Exit, Output
 
-CONTAINER_NOTE: Final = "container_id"
 REFUSED: Final = 125
 NOT_EXECUTABLE: Final = 126
 NOT_FOUND: Final = 127
 
 
 async def run(
-    connection: Connection, op: RunOperation, targets: Sequence[Target], execution_id: str, note: Note
+    connection: Connection, op: RunOperation, targets: Sequence[Target], execution_id: str
 ) -> AsyncGenerator[Event]:
     """Run it; the exit code is the container's, or 125 to 127 where it could not be created or started."""
     params = {**({"name": op.name} if op.name else {}), **({"platform": op.platform} if op.platform else {})}
@@ -32,7 +32,6 @@ async def run(
     for warning in created.get("Warnings") or ():
         yield Output("stderr", f"WARNING: {warning}\n".encode())
     container_id = created["Id"]
-    await note(CONTAINER_NOTE, container_id)
     try:
         if op.detach:
             await connection.ask("POST", f"containers/{container_id}/start", limit=None)
@@ -50,9 +49,17 @@ async def kill_what_ran(connection: Connection, execution_id: str) -> tuple[str,
     """Kill what an attached ``run`` left running when its time was over; return the ids."""
     filters = json.dumps({"label": [f"{EXECUTION_LABEL}={execution_id}"]})
     found = await connection.ask("GET", "containers/json", params={"filters": filters})
-    for container in found:
-        await connection.ask("POST", f"containers/{container['Id']}/kill")
-    return tuple(container["Id"] for container in found)
+    return tuple([container["Id"] for container in found if await _killed(connection, container["Id"])])
+
+
+async def _killed(connection: Connection, container_id: str) -> bool:
+    try:
+        await connection.ask("POST", f"containers/{container_id}/kill")
+    except EngineRefused as error:
+        if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            raise
+        return False  # it ended by itself
+    return True
 
 
 async def _attached(connection: Connection, op: RunOperation, container_id: str) -> AsyncGenerator[Event]:

@@ -7,7 +7,7 @@ the intent is no testimony. Times are the engine's; one up to ``CLOCK_SECONDS`` 
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
 
 from wingman_core.command import (
@@ -23,21 +23,22 @@ from wingman_core.command import (
     StopOperation,
     UnpauseOperation,
 )
-from wingman_core.errors import Code, Unavailable
 from wingman_core.target import Target
 from wingman_gateway.engine.act import EXEC_NOTE, ContainersOperation
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.create import EXECUTION_LABEL
 from wingman_gateway.engine.events import Testimony
-from wingman_gateway.engine.perform import DEFAULT_STOP_SECONDS
+from wingman_gateway.engine.perform import DEFAULT_STOP_SECONDS, LIMITS, own_stop_seconds
+from wingman_gateway.engine.stamps import engine_time
 
 Outcome = Literal["SUCCEEDED", "FAILED", "UNKNOWN", "RUNNING"]
 Finding = tuple[Outcome, int | None, JSON]
 
 CLOCK_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 5.0
-"""Beyond the time the container has to stop, before a stop that shows no effect counts as failed."""
+"""Beyond the verb's own limit, before an act that shows no effect counts as failed."""
 GONE: Final = "gone"
+HISTORY_SECONDS: Final = 10.0
 
 
 async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
@@ -51,7 +52,7 @@ async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
     """Ask Docker; raise ``Unavailable`` where it does not answer."""
     match op:
         case ExecOperation():
-            finding = await _exec(connection, op, notes)
+            finding = await _exec(connection, op, notes, intent_at)
         case RunOperation():
             finding = await _run(connection, op, execution_id, intent_at)
         case PullOperation():
@@ -65,25 +66,50 @@ async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
             | UnpauseOperation()
             | RmOperation()
         ):
-            witness = _Witness(connection, op, intent_at, await _engine_time(connection))
-            finding = _together([await witness.container(target) for target in targets])
+            finding = await _containers(connection, op, targets, intent_at)
         case _:
             finding = "UNKNOWN", None, {"said": "a read leaves no trace"}
     outcome, exit_code, evidence = finding
     return Testimony(outcome, exit_code, json.dumps(evidence, sort_keys=True))
 
 
-class _Witness:
-    """Judges one verb on containers by what the engine knows of them now."""
+async def _containers(
+    connection: Connection, op: ContainersOperation, targets: Sequence[Target], intent_at: datetime
+) -> Finding:
+    """Judge one verb on containers; one after the other has its time, so that the last may still be waiting for it."""
+    now = await _engine_now(connection)
+    found = [await _inspect(connection, target.id) for target in targets]
+    limit = LIMITS[op.verb] + sum(_stop_seconds(op, container) for container in found)
+    witness = _Witness(connection, op, intent_at, _without_effect(now, intent_at, limit))
+    return _together([await witness.container(*each) for each in zip(targets, found, strict=True)])
 
-    def __init__(self, connection: Connection, op: ContainersOperation, intent_at: datetime, now: datetime) -> None:
+
+def _stop_seconds(op: ContainersOperation, container: JSON | None) -> int:
+    """Return how long the container may take to stop, in seconds."""
+    if not isinstance(op, StopOperation | RestartOperation):
+        return 0
+    if op.time is not None:
+        return op.time
+    return DEFAULT_STOP_SECONDS if container is None else own_stop_seconds(container)
+
+
+def _without_effect(now: datetime, intent_at: datetime, limit: float) -> Outcome:
+    """Return what an act without any effect so far means: RUNNING while the engine may still be at it, then FAILED."""
+    return "RUNNING" if now < intent_at + timedelta(seconds=limit + PATIENCE_SECONDS) else "FAILED"
+
+
+class _Witness:
+    """Judges one verb on one container by what the engine knows of it now."""
+
+    def __init__(
+        self, connection: Connection, op: ContainersOperation, intent_at: datetime, without_effect: Outcome
+    ) -> None:
         self._connection = connection
         self._op = op
         self._intent_at = intent_at
-        self._now = now
+        self._without_effect = without_effect
 
-    async def container(self, target: Target) -> Finding:
-        found = await _inspect(self._connection, target.id)
+    async def container(self, target: Target, found: JSON | None) -> Finding:
         if found is None:
             removed = isinstance(self._op, RmOperation) and await self._happened(target, "destroy")
             return ("SUCCEEDED" if removed else "UNKNOWN"), (0 if removed else None), {"id": target.id, "state": GONE}
@@ -109,29 +135,29 @@ class _Witness:
         running = bool(state["Running"])
         match self._op:
             case StartOperation():
-                return _by(started, absent="UNKNOWN" if running else self._within_patience("FAILED"))
+                return _by(started, absent="UNKNOWN" if running else self._without_effect)
             case StopOperation():
                 if not running:
                     return _by(ended, absent="UNKNOWN")
-                return "UNKNOWN" if started is not False else self._unless_stopping(container)
+                return "UNKNOWN" if started is not False else self._without_effect
             case RestartOperation():
-                return _by(started, absent=self._unless_stopping(container))
+                return _by(started, absent=self._without_effect)
             case KillOperation(signal=signal):
                 if not running:
-                    return _by(ended, absent="FAILED")
-                return "FAILED" if signal == "SIGKILL" and started is False else "UNKNOWN"
+                    return _by(ended, absent=self._without_effect)
+                return self._without_effect if signal == "SIGKILL" and started is False else "UNKNOWN"
             case PauseOperation():
                 return "SUCCEEDED" if state["Paused"] else "UNKNOWN"
             case UnpauseOperation():
                 return "UNKNOWN" if state["Paused"] else "SUCCEEDED"
             case RmOperation():
-                return "RUNNING" if state["Status"] == "removing" else "FAILED"
+                return "RUNNING" if state["Status"] == "removing" else self._without_effect
             case _:
                 assert_never(self._op)
 
     def _since_intent(self, stamp: str) -> bool | None:
         """Tell whether it happened after the intent; None where the clocks are too close to tell."""
-        moment = _moment(stamp)
+        moment = engine_time(stamp)
         if timedelta(0) <= self._intent_at - moment < timedelta(seconds=CLOCK_SECONDS):
             return None
         return moment >= self._intent_at
@@ -141,20 +167,8 @@ class _Witness:
         filters = {"type": ["container"], "container": [target.id], "event": [action]}
         return action in await _history(self._connection, filters, self._intent_at)
 
-    def _within_patience(self, outcome: Outcome) -> Outcome:
-        """Return ``outcome``, or RUNNING while the engine may still be at what it was asked."""
-        return "RUNNING" if self._now < self._intent_at + timedelta(seconds=PATIENCE_SECONDS) else outcome
 
-    def _unless_stopping(self, container: JSON) -> Outcome:
-        """Return FAILED, or RUNNING while the engine may still be waiting for the container to stop."""
-        own = container["Config"].get("StopTimeout")
-        asked = self._op.time if isinstance(self._op, StopOperation | RestartOperation) else None
-        seconds = asked if asked is not None else DEFAULT_STOP_SECONDS if own is None else own
-        patience = timedelta(seconds=seconds + PATIENCE_SECONDS)
-        return "RUNNING" if self._now < self._intent_at + patience else "FAILED"
-
-
-async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, str]) -> Finding:
+async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, str], intent_at: datetime) -> Finding:
     """Ask about the exec by its id, which is noted before the start: without a note nothing was started."""
     exec_id = notes.get(EXEC_NOTE)
     if exec_id is None:
@@ -169,7 +183,8 @@ async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, s
     if found["Running"]:
         return ("SUCCEEDED", 0, evidence) if op.detach else ("RUNNING", None, evidence)
     if found["ExitCode"] is None:
-        return "FAILED", None, {**evidence, "said": "the exec was created and not started"}
+        outcome = _without_effect(await _engine_now(connection), intent_at, LIMITS["start"])
+        return outcome, None, {**evidence, "said": "the exec was created and not started"}
     code = 0 if op.detach else int(found["ExitCode"])
     return ("FAILED" if code else "SUCCEEDED"), code, evidence
 
@@ -185,7 +200,8 @@ async def _run(connection: Connection, op: RunOperation, execution_id: str, inte
     state = container["State"]
     evidence = {"id": container["Id"], "state": state["Status"], "exit_code": state["ExitCode"], "label": label}
     if state["Status"] == "created":
-        return "FAILED", None, {**evidence, "said": "created and not started", "error": state.get("Error", "")}
+        outcome = _without_effect(await _engine_now(connection), intent_at, LIMITS["start"])
+        return outcome, None, {**evidence, "said": "created and not started", "error": state.get("Error", "")}
     if op.detach:
         return "SUCCEEDED", 0, evidence
     if state["Running"]:
@@ -219,12 +235,13 @@ async def _run_from_history(connection: Connection, op: RunOperation, label: str
 
 async def _history(connection: Connection, filters: Mapping[str, list[str]], since: datetime) -> dict[str, JSON]:
     """Return the attributes of the last event of each action that the engine remembers since then."""
-    now = await _engine_time(connection)
+    now = await _engine_now(connection)
     times = {"since": f"{since.timestamp():.9f}", "until": f"{now.timestamp():.9f}"}
     actions: dict[str, JSON] = {}
     if since >= now:
         return actions
-    async with connection.stream("GET", "events", params={**times, "filters": json.dumps(filters)}) as response:
+    params = {**times, "filters": json.dumps(filters)}
+    async with connection.reading("GET", "events", params=params, limit=HISTORY_SECONDS) as response:
         async for line in response.content:
             event = json.loads(line)
             actions[event["Action"]] = event["Actor"]["Attributes"]
@@ -259,14 +276,5 @@ def _together(findings: Sequence[Finding]) -> Finding:
     return "SUCCEEDED", 0, evidence
 
 
-async def _engine_time(connection: Connection) -> datetime:
-    return _moment((await connection.ask("GET", "info"))["SystemTime"])
-
-
-def _moment(stamp: str) -> datetime:
-    """Read the engine's RFC 3339 with nanoseconds; its zero time is the year 1."""
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except ValueError as error:
-        raise Unavailable(Code.ENGINE_UNAVAILABLE, f"the engine says a time that is none: {stamp!a}") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+async def _engine_now(connection: Connection) -> datetime:
+    return engine_time((await connection.ask("GET", "info"))["SystemTime"])

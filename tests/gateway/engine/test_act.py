@@ -21,7 +21,7 @@ from wingman_gateway.engine import LIMITS, Engine, EngineRefused, Event, Output
 from wingman_gateway.engine.act import EXEC_NOTE
 from wingman_gateway.engine.connection import Connection
 from wingman_gateway.engine.create import EXECUTION_LABEL
-from wingman_gateway.engine.run import CONTAINER_NOTE
+from wingman_gateway.engine.run import kill_what_ran
 
 WEB = Target(Reference("container", "web"), id="ab" * 32)
 
@@ -162,7 +162,7 @@ async def test_run_attached_streams_until_the_end(engine: Engine, docker: Docker
     )
     assert (ran.stdout, ran.stderr, ran.code) == ("out\n", "err\n", 5)
     container = docker.inspect(name)
-    assert ran.notes == {CONTAINER_NOTE: container["Id"]}
+    assert ran.notes == {}  # its label says whose it is
     config = container["Config"]
     assert isinstance(config, dict)
     assert config["Labels"] == {EXECUTION_LABEL: "exe_5"}
@@ -222,6 +222,21 @@ async def test_run_past_its_limit_kills_what_it_started(engine_url: str, docker:
     assert seen == [Output("stdout", b"out\n")]
     await asyncio.to_thread(docker, "wait", name)
     assert state(docker, name)["ExitCode"] == 137
+
+
+@pytest.mark.parametrize("status", [404, 409])
+async def test_what_ended_by_itself_in_the_last_moment_is_late_and_not_an_error(status: int, tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/containers/json"):
+            return web.json_response([{"Id": "ab" * 32}, {"Id": "cd" * 32}])
+        if "ab" in request.path:
+            return web.json_response({"message": "is not running"}, status=status)
+        return web.Response(status=204)
+
+    async with scripted(tmp_path, handler) as url:
+        connection = Connection.open(url)
+        assert await kill_what_ran(connection, "exe_1") == ("cd" * 32,)
+        await connection.close()
 
 
 async def test_exec_past_its_limit_says_so_and_leaves_the_container(engine_url: str, docker: Docker) -> None:

@@ -161,6 +161,22 @@ async def test_top_of_a_stopped_container_ends_as_the_docker_binary_does(
     assert ran.code == 1
 
 
+@pytest.mark.parametrize(("command", "code"), [("docker stats --no-stream", 0), ("docker stats --no-stream web", 1)])
+async def test_a_container_that_goes_away_between_list_and_sample_is_left_out(
+    command: str, code: int, tmp_path: Path
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/containers/json"):
+            return web.json_response([{"Id": "ab" * 32}])
+        return web.json_response({"message": "no such container"}, status=404)
+
+    async with scripted_engine(tmp_path, handler) as engine:
+        named = (Target(Reference("container", "web"), id="ab" * 32),) if code else ()
+        ran = await perform(engine, command, targets=named)
+    assert ran.code == code
+    assert ("no such container" in ran.stderr) == bool(code)
+
+
 async def test_a_log_without_end_is_cut(tmp_path: Path) -> None:
     line = b"\x01\0\0\0" + (65536).to_bytes(4) + b"x" * 65536
 

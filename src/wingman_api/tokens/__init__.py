@@ -1,0 +1,1 @@
+"""Capability tokens for trusted tooling, which presents them to the gateway itself."""

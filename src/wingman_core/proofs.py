@@ -1,0 +1,98 @@
+"""Inclusion proofs (RFC 6962, 2.1.1), carried as text in the C2SP tlog-proof format.
+
+Guarantees: a proof needs O(log n) stored nodes, which ``wanted`` names before any is read; ``open_proof`` returns a
+checkpoint only when a known key signed it and the proof leads from the leaf to its root.
+"""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from wingman_core.checkpoint import Checkpoint, open_checkpoint
+from wingman_core.notes import VerifierKey, decode_base64, note_invalid
+from wingman_core.translog import Frontier, node_hash
+
+HEADER: Final = "c2sp.org/tlog-proof@v1"
+MAX_PROOF: Final = 63
+"""Hashes in a proof: one for each level of the largest log."""
+
+_FORM: Final = re.compile(
+    rf"{re.escape(HEADER)}\nindex (?P<index>0|[1-9][0-9]{{0,18}})\n"
+    r"(?P<hashes>(?:[A-Za-z0-9+/]{43}=\n)*)\n(?P<note>.+)",
+    re.DOTALL,
+)
+
+Position = tuple[int, int]
+"""Level and index of a stored node; level 0 are the leaves."""
+
+
+def wanted(index: int, size: int) -> tuple[Position, ...]:
+    """Return the nodes that prove leaf ``index`` in the tree of ``size`` leaves; raise ``ValueError`` outside it."""
+    return tuple(node for begin, end in _siblings(index, size) for node in _subtrees(begin, end))
+
+
+def inclusion_proof(index: int, size: int, nodes: Mapping[Position, bytes]) -> tuple[bytes, ...]:
+    """Return the proof, the leaf's sibling first; raise ``KeyError`` where ``nodes`` lacks one of ``wanted``."""
+    siblings = _siblings(index, size)
+    return tuple(
+        Frontier(end - begin, tuple(nodes[node] for node in _subtrees(begin, end))).root() for begin, end in siblings
+    )
+
+
+def root_from(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """Return the root that ``proof`` leads to from a leaf hash; raise ``LogCorrupt`` for a proof of another shape."""
+    if not 0 <= index < size or len(proof) != len(siblings := _siblings(index, size)):
+        raise note_invalid("the proof is not one of a leaf at this index in a tree of this size")
+    top = leaf
+    for (begin, _), sibling in zip(siblings, proof, strict=True):
+        top = node_hash(top, sibling) if begin > index else node_hash(sibling, top)
+    return top
+
+
+def proof_text(index: int, proof: Sequence[bytes], note: str) -> str:
+    """Return the tlog-proof of a leaf, with the checkpoint's signed note behind it."""
+    hashes = "".join(f"{base64.b64encode(each).decode('ascii')}\n" for each in proof)
+    return f"{HEADER}\nindex {index}\n{hashes}\n{note}"
+
+
+def open_proof(text: str, leaf: bytes, keys: Sequence[VerifierKey]) -> tuple[int, Checkpoint]:
+    """Return where the leaf stands and the checkpoint that covers it; raise ``LogCorrupt`` for anything else."""
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise note_invalid("the text is no tlog-proof")
+    proof = [decode_base64(line) for line in match["hashes"].splitlines()]
+    if len(proof) > MAX_PROOF:
+        raise note_invalid("the proof is longer than any log is high")
+    checkpoint = open_checkpoint(match["note"], keys)
+    index = int(match["index"])
+    if root_from(leaf, index, checkpoint.size, proof) != checkpoint.root:
+        raise note_invalid("the proof does not lead to the checkpoint's root")
+    return index, checkpoint
+
+
+def _siblings(index: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Return, for each step from the leaf to the root, the leaves [begin, end) under the other subtree."""
+    if not 0 <= index < size:
+        raise ValueError("the index is not in the tree")
+    begin, end = 0, size
+    ranges: list[tuple[int, int]] = []
+    while end - begin > 1:
+        middle = begin + (1 << (end - begin - 1).bit_length() - 1)
+        if index < middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((begin, middle))
+            begin = middle
+    return tuple(reversed(ranges))
+
+
+def _subtrees(begin: int, end: int) -> tuple[Position, ...]:
+    """Return the complete subtrees that cover the leaves [begin, end), the largest first."""
+    nodes: list[Position] = []
+    while begin < end:
+        level = (end - begin).bit_length() - 1
+        nodes.append((level, begin >> level))
+        begin += 1 << level
+    return tuple(nodes)

@@ -1,0 +1,150 @@
+"""A receipt: the story of one execution in one JSON document, verified with the log's public key and nothing else.
+
+``check_receipt`` guarantees, in this order,
+
+1. the document has exactly the known parts;
+2. each record is in canonical form, and its tlog-proof leads to a checkpoint that a known key signed;
+3. the records are one INTENT and at most its outcome, which repeats what was approved;
+4. the decision (who asked, who said what, on which commands) has the digest that the INTENT relied on, and the
+   command that ran is one of those it approved.
+
+Not covered by any signature is ``shown``: what people saw beside that (instruction, preview, votes). It is there for
+readers, and marked as such. Not guaranteed either: that the log has no fork (compare checkpoints for that), or that
+people were who their keys say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, JsonValue, ValidationError
+
+from wingman_core.approval import DECISION_DOMAIN
+from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
+from wingman_core.audit_verify import APPROVED_FIELDS
+from wingman_core.canonical import digest
+from wingman_core.checkpoint import Checkpoint
+from wingman_core.command.frozen import Frozen
+from wingman_core.errors import CanonicalError, Code, LogCorrupt
+from wingman_core.notes import VerifierKey
+from wingman_core.proofs import open_proof
+from wingman_core.translog import leaf_hash
+
+FORMAT: Final = "wingman-receipt/1"
+
+
+class Entry(Frozen):
+    """One record of the log."""
+
+    record: str = Field(description="The record's canonical JSON (RFC 8785), the leaf's data.")
+    proof: str = Field(description="C2SP tlog-proof: the record's position, its inclusion proof, a signed checkpoint.")
+
+
+class ReceiptDecision(Frozen):
+    """What one person said."""
+
+    person: str
+    approve: bool
+    at: str
+    channel: str
+    note: str
+
+
+class ReceiptCommand(Frozen):
+    """One command of the request, by digest."""
+
+    approval_id: str
+    operation_digest: str
+    target_digest: str
+
+
+class ReceiptRequest(Frozen):
+    """The decision record: exactly what ``approval.decision_digest`` covers."""
+
+    id: str
+    worker: str
+    requested_by: str
+    status: str
+    people_needed: int
+    expires_at: str
+    decisions: Annotated[tuple[ReceiptDecision, ...], Field(strict=False)]
+    commands: Annotated[tuple[ReceiptCommand, ...], Field(strict=False)]
+
+
+class Receipt(Frozen):
+    """The whole document."""
+
+    format: Literal["wingman-receipt/1"] = FORMAT
+    request: ReceiptRequest
+    log: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1, max_length=2)]
+    shown: dict[str, JsonValue] = Field(description="What people were shown. Not covered by a signature.")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReceipt:
+    """What a receipt proves."""
+
+    intent: AuditRecord
+    intent_position: int
+    outcome: AuditRecord | None
+    outcome_position: int | None
+    request: ReceiptRequest
+    checkpoint: Checkpoint
+    """The newest that it holds."""
+
+
+def check_receipt(document: str | bytes, keys: Sequence[VerifierKey]) -> CheckedReceipt:
+    """Return what the receipt proves; raise ``LogCorrupt`` with the first thing that does not hold."""
+    # 1. The form.
+    try:
+        receipt = Receipt.model_validate_json(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "document"
+        raise _invalid(f"it is no receipt of format {FORMAT}: {place}: {first['msg'].lower()}") from error
+    # 2. The records, each in a signed tree.
+    found = [_opened(entry, keys) for entry in receipt.log]
+    (position, intent, checkpoint), *rest = found
+    # 3. An INTENT, and its outcome if there is one yet.
+    if intent.kind is not RecordKind.INTENT:
+        raise _invalid("the first record is no INTENT")
+    outcome_position, outcome = None, None
+    if rest:
+        ((outcome_position, outcome, later),) = rest
+        checkpoint = max(checkpoint, later, key=lambda each: each.size)
+        _require_outcome(position, intent, outcome_position, outcome)
+    # 4. The decision that the INTENT relied on.
+    if digest(DECISION_DOMAIN, receipt.request.model_dump(mode="json")) != intent.decision_digest:
+        raise _invalid("the decision is not the one that the INTENT relied on")
+    ran = ReceiptCommand(
+        approval_id=intent.approval_id, operation_digest=intent.operation_digest, target_digest=intent.target_digest
+    )
+    if ran not in receipt.request.commands or intent.worker != receipt.request.worker:
+        raise _invalid("what ran is none of the commands that were approved for this worker")
+    return CheckedReceipt(intent, position, outcome, outcome_position, receipt.request, checkpoint)
+
+
+def _opened(entry: Entry, keys: Sequence[VerifierKey]) -> tuple[int, AuditRecord, Checkpoint]:
+    data = entry.record.encode("utf-8", "surrogatepass")
+    try:
+        record = from_bytes(data)
+    except CanonicalError as error:
+        raise _invalid(error.message) from error
+    position, checkpoint = open_proof(entry.proof, leaf_hash(data), keys)
+    return position, record, checkpoint
+
+
+def _require_outcome(intent_position: int, intent: AuditRecord, position: int, outcome: AuditRecord) -> None:
+    if outcome.kind not in {RecordKind.RESULT, RecordKind.RECONCILED} or not outcome.outcome:
+        raise _invalid("the second record is no outcome")
+    if position <= intent_position or outcome.execution_id != intent.execution_id:
+        raise _invalid("the outcome is of another execution")
+    for name in APPROVED_FIELDS:
+        if getattr(outcome, name) != getattr(intent, name):
+            raise _invalid(f"the outcome's {name} is not what was approved")
+
+
+def _invalid(reason: str) -> LogCorrupt:
+    return LogCorrupt(
+        Code.RECEIPT_INVALID, f"the receipt does not hold: {reason}", hint="ask for it again, and compare with the log"
+    )

@@ -1,0 +1,175 @@
+"""A receipt holds with the public key alone; with any part changed, swapped or dropped it does not."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wingman_core.approval import Decision, Request, Status, decision_digest, decision_document
+from wingman_core.audit_record import AuditRecord, RecordKind
+from wingman_core.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from wingman_core.errors import Code, LogCorrupt
+from wingman_core.notes import verifier_key_of
+from wingman_core.proofs import inclusion_proof, proof_text
+from wingman_core.receipt import FORMAT, check_receipt
+from wingman_core.translog import Frontier
+
+ORIGIN = origin_of("test", "log1")
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
+KEYS = [verifier_key_of(ORIGIN, PRIVATE)]
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ID = f"apr_{'a' * 26}"
+REQUEST = Request(
+    ID, "agent-7", "agent-7", Status.APPROVED, 1, AT, (Decision("alice", approve=True, at=AT, channel="api"),)
+)
+COMMANDS = [(f"{ID}.0", "a" * 64, "b" * 64), (f"{ID}.1", "c" * 64, "d" * 64)]
+INTENT = AuditRecord(
+    kind=RecordKind.INTENT,
+    environment="test",
+    created_at="2026-01-01T00:00:00.000000Z",
+    execution_id="exe_1",
+    approval_id=COMMANDS[0][0],
+    jti="jti-1",
+    worker="agent-7",
+    command="docker restart web",
+    operation_digest=COMMANDS[0][1],
+    target_digest=COMMANDS[0][2],
+    decision_digest=decision_digest(REQUEST, COMMANDS),
+    token_hash="e" * 64,
+    client="spiffe://wingman/test/api",
+)
+RESULT = INTENT.concluded(RecordKind.RESULT, "SUCCEEDED", "2026-01-01T00:00:01.000000Z", exit_code=0, duration_ms=900)
+OTHER = replace(INTENT, execution_id="exe_2", approval_id=COMMANDS[1][0], jti="jti-2")
+REFUSED = AuditRecord(
+    kind=RecordKind.REFUSED, environment="test", created_at="2026-01-01T00:00:02.000000Z", reason="TOKEN_SPENT"
+)
+STORY = (REFUSED, INTENT, OTHER, RESULT, REFUSED)
+
+
+def receipt(records: tuple[AuditRecord, ...] = STORY, told: tuple[int, ...] = (1, 3)) -> dict[str, Any]:
+    """The receipt over the records at these positions of a log of ``records``."""
+    frontier, nodes = Frontier(), {}
+    for index, record in enumerate(records):
+        nodes[0, index] = record.leaf_hash()
+        frontier, completed = frontier.append(record.leaf_hash())
+        nodes |= {(node.level, node.index): node.hash for node in completed}
+    note = sign_checkpoint(Checkpoint(ORIGIN, frontier.size, frontier.root()), ORIGIN, PRIVATE)
+    return {
+        "format": FORMAT,
+        "request": json.loads(json.dumps(decision_document(REQUEST, COMMANDS))),
+        "log": [
+            {
+                "record": records[index].to_bytes().decode(),
+                "proof": proof_text(index, inclusion_proof(index, frontier.size, nodes), note),
+            }
+            for index in told
+        ],
+        "shown": {"task_name": "Restart"},
+    }
+
+
+def test_it_proves_what_ran_for_whom_and_who_said_so():
+    checked = check_receipt(json.dumps(receipt()), KEYS)
+    assert (checked.intent, checked.intent_position) == (INTENT, 1)
+    assert (checked.outcome, checked.outcome_position) == (RESULT, 3)
+    assert checked.request.decisions[0].person == "alice"
+    assert checked.checkpoint.size == len(STORY)
+
+
+def test_an_execution_that_still_runs_has_a_receipt_too():
+    checked = check_receipt(json.dumps(receipt(told=(1,))), KEYS)
+    assert (checked.outcome, checked.outcome_position) == (None, None)
+
+
+def test_what_was_shown_is_not_covered():
+    changed = receipt() | {"shown": {"task_name": "Something else"}}
+    assert check_receipt(json.dumps(changed), KEYS).intent == INTENT
+
+
+Change = Callable[[dict[str, Any]], object]
+
+CHANGES: dict[str, tuple[Change, str]] = {
+    "another decider": (lambda r: r["request"]["decisions"][0].update(person="mallory"), "not the one that the INTENT"),
+    "a decision less": (lambda r: r["request"]["decisions"].clear(), "not the one that the INTENT"),
+    "another quorum": (lambda r: r["request"].update(people_needed=2), "not the one that the INTENT"),
+    "another command": (lambda r: r["request"]["commands"].pop(), "not the one that the INTENT"),
+    "the records swapped": (lambda r: r["log"].reverse(), "the first record is no INTENT"),
+    "the outcome alone": (lambda r: r["log"].pop(0), "the first record is no INTENT"),
+    "the INTENT twice": (lambda r: r["log"].__setitem__(1, r["log"][0]), "the second record is no outcome"),
+    "no record": (lambda r: r["log"].clear(), "log"),
+    "a third record": (lambda r: r["log"].append(r["log"][1]), "log"),
+    "proofs swapped": (
+        lambda r: r["log"][0].update(proof=r["log"][1]["proof"]),
+        "does not lead to the checkpoint's root",
+    ),
+    "a field more": (lambda r: r.update(signature="x"), "signature"),
+    "a field less": (lambda r: r["request"].pop("status"), "status"),
+    "another format": (lambda r: r.update(format="wingman-receipt/2"), "format"),
+    "a number for text": (lambda r: r["request"].update(people_needed="1"), "people_needed"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_receipt_does_not_hold(name: str):
+    change, reason = CHANGES[name]
+    changed = receipt()
+    change(changed)
+    with pytest.raises(LogCorrupt, match=reason):
+        check_receipt(json.dumps(changed), KEYS)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (replace(RESULT, execution_id="exe_2"), "another execution"),
+        (replace(RESULT, worker="agent-8"), "worker is not what was approved"),
+        (replace(RESULT, target_digest="f" * 64), "target_digest is not what was approved"),
+        (REFUSED, "no outcome"),
+    ],
+)
+def test_an_outcome_of_something_else_does_not_hold(outcome: AuditRecord, reason: str):
+    with pytest.raises(LogCorrupt, match=reason):
+        check_receipt(json.dumps(receipt((REFUSED, INTENT, OTHER, outcome), (1, 3))), KEYS)
+
+
+@pytest.mark.parametrize(
+    "intent",
+    [
+        replace(INTENT, approval_id=COMMANDS[1][0]),  # the other command's approval
+        replace(INTENT, operation_digest="f" * 64),
+        replace(INTENT, target_digest="f" * 64),
+        replace(INTENT, worker="agent-8"),
+    ],
+)
+def test_what_ran_must_be_what_was_approved(intent: AuditRecord):
+    with pytest.raises(LogCorrupt, match="none of the commands that were approved"):
+        check_receipt(json.dumps(receipt((intent,), (0,))), KEYS)
+
+
+def test_a_stranger_cannot_sign_one():
+    with pytest.raises(LogCorrupt):
+        check_receipt(json.dumps(receipt()), [verifier_key_of(ORIGIN, Ed25519PrivateKey.generate())])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\ud800", "null", "{}" * 3])
+def test_what_is_no_receipt_is_refused(text: str):
+    with pytest.raises(LogCorrupt) as refused:
+        check_receipt(text.encode("utf-8", "surrogatepass"), KEYS)
+    assert refused.value.code is Code.RECEIPT_INVALID
+
+
+@given(st.data())
+def test_no_changed_character_of_a_record_is_believed(data: st.DataObject):
+    changed = receipt()
+    entry = changed["log"][data.draw(st.integers(0, 1))]
+    at = data.draw(st.integers(0, len(entry["record"]) - 1))
+    other = data.draw(st.characters().filter(lambda character: character != entry["record"][at]))
+    entry["record"] = entry["record"][:at] + other + entry["record"][at + 1 :]
+    with pytest.raises(LogCorrupt):
+        check_receipt(json.dumps(changed), KEYS)
