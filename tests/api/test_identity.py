@@ -273,7 +273,7 @@ async def test_nobody_waits_for_ever_behind_others_new_keys(
         authenticator = authenticator_of(store, hasher, clock=lambda: 0.0)
         known, new = [await store.create("alice", Role.APPROVER) for _ in range(2)]
         await authenticator.authenticate([f"Bearer {known.text}"], visit_of(pool))
-        async with authenticator._turn(), authenticator._turn():
+        async with authenticator._turn():
             with pytest.raises(LimitExceeded) as refused:
                 await authenticator.authenticate([f"Bearer {new.text}"], visit_of(pool))
             assert refused.value.details == {"retry_after": "1"}
