@@ -7,50 +7,51 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import version
-from secrets import token_bytes
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from structlog.typing import FilteringBoundLogger
 
 from wingman_api import openapi, problems
 from wingman_api.approvals import routes as approvals
-from wingman_api.approvals.requests import Lifetimes, Requests
-from wingman_api.approvals.store import RequestStore
 from wingman_api.audit import routes as audit
-from wingman_api.audit.receipts import Receipts
-from wingman_api.audit.store import AuditLog
+from wingman_api.claims import routes as claims
+from wingman_api.claims.finding import Probes
+from wingman_api.claims.ledger import Ledger
+from wingman_api.claims.probes.probes import open_probes
+from wingman_api.connection import connection_class
 from wingman_api.edge import Edge
+from wingman_api.events import routes as events
 from wingman_api.executions import routes as executions
-from wingman_api.executions.executions import Executions
-from wingman_api.executions.minting import Mint, Signer
+from wingman_api.executions.minting import Signer
 from wingman_api.executions.relay import Relay
-from wingman_api.executions.signals import Signals
-from wingman_api.executions.store import CHANNEL, ExecutionStore
+from wingman_api.executions.store import ExecutionStore
 from wingman_api.gateway import Gateway
 from wingman_api.gateway_client import open_gateway
-from wingman_api.identity.authenticator import Authenticator
-from wingman_api.identity.caller import Role
-from wingman_api.identity.store import KeyStore, key_hasher
+from wingman_api.idempotency import dependencies as repeatable
+from wingman_api.identity import routes as identity
 from wingman_api.ids import new_id
+from wingman_api.instructions import routes as instructions
+from wingman_api.language_model import open_language_model
 from wingman_api.metrics import Metrics
 from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
 from wingman_api.system import routes as system
-from wingman_api.system.health import Health
+from wingman_api.system.chores import chores
 from wingman_api.system.schemas import Welcome
-from wingman_api.system.store import Database, open_database
+from wingman_api.system.store import open_database
 from wingman_api.telemetry import OFF, traced
 from wingman_api.tokens import routes as tokens
-from wingman_api.tokens.tokens import Tokens
+from wingman_api.wiring import Adapters, wire
 from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
 from wingman_core.errors import Code, SettingInvalid, WingmanError
 
@@ -63,6 +64,7 @@ PATIENCE: Final = 120.0
 """Seconds for the gateway to accept: other executions on the same target go first."""
 LONGEST_HEADER: Final = 32 * 1024
 """Bytes of a request's line and headers that may wait for their end."""
+OpenProbes: TypeAlias = Callable[[Settings, Gateway, Callable[[], datetime]], AbstractAsyncContextManager[Probes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,12 @@ class Files:
 
 
 def create_app(
-    settings: Settings, log: FilteringBoundLogger, now: Callable[[], datetime], telemetry: TelemetryConfig = OFF
+    settings: Settings,
+    log: FilteringBoundLogger,
+    now: Callable[[], datetime],
+    *,
+    telemetry: TelemetryConfig = OFF,
+    probes: OpenProbes = open_probes,
 ) -> FastAPI:
     """Return the application; it connects to database and gateway in its lifespan. ``now`` returns aware times.
 
@@ -104,19 +111,32 @@ def create_app(
                 authority=files.authority,
                 environment=settings.environment,
             ) as gateway,
+            probes(settings, gateway, now) as looking,
+            open_language_model(
+                settings.llm_url, settings.llm_model, settings.llm_key.get_secret_value(), settings.llm_timeout
+            ) as model,
         ):
-            signals = Signals(database, CHANNEL)
             relay = Relay(ExecutionStore(database), now=now, log=log, patience=PATIENCE)
-            _wire(
-                app, settings, files.signer, database=database, gateway=gateway, relay=relay, signals=signals, now=now
+            ledger = Ledger(settings.claims_ledger)
+            adapters = Adapters(
+                settings=settings,
+                signer=files.signer,
+                database=database,
+                gateway=gateway,
+                probes=looking,
+                model=model,
+                ledger=ledger,
+                relay=relay,
+                log=log,
+                now=now,
+                closing=app.state.closing,
             )
-            listening = asyncio.create_task(signals.run())
-            try:
-                yield
-            finally:
-                await relay.close(settings.drain)
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+            async with chores(log, wire(app, adapters)):
+                try:
+                    yield
+                finally:
+                    await relay.close(settings.drain)
+                    await ledger.close()
 
     app = FastAPI(
         title="Wingman",
@@ -131,8 +151,10 @@ def create_app(
     app.state.metrics = Metrics()
     app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic)
     problems.install(app)
+    repeatable.install(app)
     openapi.install(app)
-    routers = [feature.router for feature in (system, approvals, executions, tokens, audit, policy)]
+    features = (system, identity, instructions, approvals, executions, tokens, claims, events, audit, policy)
+    routers = [feature.router for feature in features]
     for router in routers:
         app.include_router(router)
     app.state.closing = asyncio.Event()
@@ -140,52 +162,6 @@ def create_app(
         name=NAME, version=app.version, environment=settings.environment, endpoints=openapi.endpoints(routers)
     )
     return app
-
-
-def _wire(  # noqa: PLR0913 - the adapters, by name
-    app: FastAPI,
-    settings: Settings,
-    signer: Signer,
-    *,
-    database: Database,
-    gateway: Gateway,
-    relay: Relay,
-    signals: Signals,
-    now: Callable[[], datetime],
-) -> None:
-    """Put the use cases where the routes find them."""
-    environment = settings.environment
-    hasher = key_hasher()
-    requests = Requests(
-        RequestStore(database),
-        gateway,
-        environment=environment,
-        lifetimes=Lifetimes(high=timedelta(seconds=settings.expiry_high), other=timedelta(seconds=settings.expiry)),
-        now=now,
-        new_id=new_id,
-    )
-    app.state.authenticator = Authenticator(
-        KeyStore(database, hasher=hasher, now=now, random_bytes=token_bytes),
-        hasher=hasher,
-        clock=time.monotonic,
-        anonymous_role=None if settings.anonymous_role is None else Role(settings.anonymous_role),
-    )
-    app.state.requests = requests
-    mint = Mint(signer, environment=environment, now=now, new_id=new_id)
-    app.state.tokens = Tokens(requests, ExecutionStore(database), mint=mint, now=now)
-    app.state.executions = Executions(
-        ExecutionStore(database),
-        requests,
-        gateway,
-        mint=mint,
-        relay=relay,
-        signals=signals,
-        now=now,
-        closing=app.state.closing,
-    )
-    app.state.audit_log = AuditLog(database)
-    app.state.receipts = Receipts(app.state.audit_log, requests)
-    app.state.health = Health(database, gateway)
 
 
 def utc_now() -> datetime:
@@ -218,7 +194,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves ``app``: no access log of its own, no word of what it is, limits on everything."""
     return uvicorn.Config(
         app,
-        http="h11",  # it bounds headers that never end; the faster parser does not
+        http=connection_class(settings.stall),  # h11, which bounds headers that never end; the faster parser does not
         log_config=None,
         access_log=False,
         server_header=False,
@@ -236,7 +212,7 @@ async def serve(settings: Settings, log: FilteringBoundLogger, handed: socket.so
     """
     telemetry = traced(settings.otlp_endpoint, version(NAME), settings.environment)
     with telemetry as config, handed or listen(settings.api_listen) as listener:
-        app = create_app(settings, log, utc_now, config)
+        app = create_app(settings, log, utc_now, telemetry=config)
         host, port = listener.getsockname()[:2]
         log.info("serving", host=host, port=port, environment=settings.environment)
         if handed is None and settings.api_workers > 1:
@@ -284,7 +260,8 @@ def json_log() -> FilteringBoundLogger:
 def main() -> int:
     """Run the API; return the exit code, with one line on standard error where it cannot start."""
     try:
-        return asyncio.run(serve(load(os.environ), json_log(), inherited(os.environ)))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(load(os.environ), json_log(), inherited(os.environ)))
     except WingmanError as error:
         sys.stderr.write(f"wingman-api: {error}\n")
         return EXIT_SETTING

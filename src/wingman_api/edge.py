@@ -5,12 +5,13 @@ like every other (the framework's own limit answers in plain text, which is why 
 exception is logged with its traceback and answered without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
@@ -22,6 +23,7 @@ from wingman_core.errors import WingmanError
 MAX_BODY: Final = 256 * 1024
 HEADER: Final = "X-Correlation-ID"
 STREAM: Final = "text/event-stream"
+FIELDS: Final = "fields"
 
 
 class Edge:
@@ -60,6 +62,7 @@ class Edge:
                 headers = MutableHeaders(scope=message)
                 streamed = headers.get("content-type", "").startswith(STREAM)
                 headers[HEADER] = correlation_id
+                headers.update(scope["state"].get(FIELDS, {}))
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
@@ -79,6 +82,12 @@ class Edge:
             seconds, route = self._clock() - begun, _route(scope)
             log.info("request", route=route, status=status, milliseconds=round(seconds * 1000), **_refusal(scope))
             self._metrics.request(scope["method"], route, status, None if streamed else seconds)
+
+
+def fields_of(request: Request) -> MutableMapping[str, str]:
+    """Return header fields to fill in, which this request's answer carries whatever it becomes."""
+    fields: MutableMapping[str, str] = request.scope["state"].setdefault(FIELDS, {})
+    return fields
 
 
 def _route(scope: Scope) -> str:

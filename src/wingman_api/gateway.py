@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from wingman_core.command import Facts
+from wingman_core.observation import ContainerState, PathState, ProcessLists
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius, Verdict
 
@@ -70,6 +71,18 @@ class Gateway(Protocol):
 
     def execute(self, token: str, command: str) -> AsyncGenerator[Event, None]:
         """Yield ``Accepted``, then output as it comes, then ``Finished``."""
+        ...
+
+    async def observe_state(self, container: str) -> ContainerState:
+        """Return how a container is now, by name or id, where policy lets it be inspected."""
+        ...
+
+    async def observe_processes(self, container: str = "") -> ProcessLists:
+        """Return what runs in a container, or without one in each running container that policy lets be seen."""
+        ...
+
+    async def observe_path(self, container: str, path: str) -> PathState:
+        """Return what is at an absolute path inside a container."""
         ...
 
     async def condition(self, part: Part) -> Condition:

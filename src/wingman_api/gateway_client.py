@@ -19,6 +19,15 @@ from wingman_api.gateway import Accepted, Chunk, Condition, Event, Finished, Out
 from wingman_api.telemetry import onward
 from wingman_core.command import Facts
 from wingman_core.errors import Code, Unavailable, WingmanError
+from wingman_core.observation import (
+    ContainerProcesses,
+    ContainerState,
+    Health,
+    PathKind,
+    PathState,
+    ProcessLists,
+    Status,
+)
 from wingman_core.target import Kind, Reference, Role, Target
 from wingman_core.verdict import Automatic, BlastRadius, Forbidden, NeedsPeople, Verdict
 from wingman_rpc.v1 import gateway_pb2 as pb
@@ -26,9 +35,12 @@ from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
 DOMAIN: Final = "wingman"
 PREVIEW_SECONDS: Final = 20.0
+OBSERVE_SECONDS: Final = 10.0
 EXECUTE_SECONDS: Final = 6 * 3600.0
 """Over every limit of the gateway's own; past it the relay ends, not the execution."""
 HEALTH_SECONDS: Final = 0.7
+OBSERVER: Final = "wingman-claims"
+"""The policy's principal for what claims are verified with; nobody's name."""
 OPTIONS: Final = (("grpc.enable_retries", 0), ("grpc.max_receive_message_length", 8 << 20))
 
 OUTCOMES: Final[Mapping[int, Outcome]] = {
@@ -46,6 +58,9 @@ RESERVED: Final = frozenset({"self", "code", "message", "hint"})
 Effect = Literal["read", "lifecycle", "change", "destroy"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+HEALTHS: Final[tuple[Health, ...]] = get_args(Health)
+PATH_KINDS: Final[tuple[PathKind, ...]] = get_args(PathKind)
 EFFECTS: Final[frozenset[Effect]] = frozenset({"read", "lifecycle", "change", "destroy"})
 
 
@@ -77,6 +92,30 @@ class GatewayClient:
             raise _refusal(error) from error
         finally:
             call.cancel()
+
+    async def observe_state(self, container: str) -> ContainerState:
+        """Ask how a container is; raise the gateway's refusal."""
+        response = await self._observe(pb.ObserveRequest(container=container, state=pb.StateObservation()))
+        return _state(_fact(response, "state").state)
+
+    async def observe_processes(self, container: str = "") -> ProcessLists:
+        """Ask what runs in one container, or in all that may be seen; raise the gateway's refusal."""
+        response = await self._observe(pb.ObserveRequest(container=container, processes=pb.ProcessesObservation()))
+        lists = _fact(response, "processes").processes
+        containers = tuple(ContainerProcesses(each.container, tuple(each.names)) for each in lists.containers)
+        return ProcessLists(containers, complete=lists.complete)
+
+    async def observe_path(self, container: str, path: str) -> PathState:
+        """Ask what is at a path inside a container; raise the gateway's refusal."""
+        response = await self._observe(pb.ObserveRequest(container=container, path=pb.PathObservation(path=path)))
+        return _path(_fact(response, "path").path)
+
+    async def _observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:
+        request.worker, request.environment = OBSERVER, self._environment
+        try:
+            return await self._stub.Observe(request, timeout=OBSERVE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error) from error
 
     async def condition(self, part: Part) -> Condition:
         """Ask the standard health service, briefly."""
@@ -220,6 +259,37 @@ def _verdict(message: pb.Verdict) -> Verdict:
             return Forbidden(policies, message.reason)
         case _:
             raise _not_understood("an unknown verdict")
+
+
+def _fact(response: pb.ObserveResponse, kind: Literal["state", "processes", "path"]) -> pb.ObserveResponse:
+    if response.WhichOneof("fact") != kind:
+        raise _not_understood("another fact than it was asked for")
+    return response
+
+
+def _state(message: pb.ContainerState) -> ContainerState:
+    status = next((known for known in STATUSES if known == message.status), None)
+    health = next((known for known in HEALTHS if known == message.health), None)
+    if status is None or health is None:
+        raise _not_understood("an unknown state of a container")
+    return ContainerState(
+        name=message.name,
+        status=status,
+        exit_code=message.exit_code,
+        started_at=message.started_at.ToDatetime(UTC) if message.HasField("started_at") else None,
+        restart_count=message.restart_count,
+        image=message.image,
+        image_id=message.image_id,
+        health=health,
+    )
+
+
+def _path(message: pb.PathState) -> PathState:
+    kind = next((known for known in PATH_KINDS if known == message.kind), None)
+    if kind is None:
+        raise _not_understood("an unknown kind of path")
+    modified_at = message.modified_at.ToDatetime(UTC) if message.HasField("modified_at") else None
+    return PathState(kind, message.size, modified_at, message.sha256)
 
 
 def _not_understood(what: str) -> WingmanError:

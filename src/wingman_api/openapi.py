@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from wingman_api.idempotency.dependencies import HEADER
 from wingman_api.problems import Problem
 from wingman_api.system.schemas import Endpoint
 
@@ -16,11 +17,26 @@ people approved, `startExecution` has the gateway run exactly that, once. Errors
 """
 TAGS: Final = (
     {"name": "system", "description": "The API itself; needs no key."},
+    {"name": "instructions", "description": "Checks before anybody is asked."},
     {"name": "approvals", "description": "Requests, previews, decisions."},
     {"name": "executions", "description": "Approved commands, their records and output."},
     {"name": "audit", "description": "The append-only log, and receipts that verify offline."},
+    {"name": "events", "description": "What happens, in order, and durable places in it."},
+    {"name": "identity", "description": "Who calls."},
+    {"name": "claims", "description": "What workers say they did, and whether it is so."},
     {"name": "policy", "description": "What the policy would say."},
 )
+LIMITS: Final = ("RateLimit-Policy", "RateLimit")
+RETRIED: Final = ("429", "503")
+CONFLICT: Final = "409"
+"""Where a request with an idempotency key may have to wait for an identical one."""
+FIELDS: Final = {
+    "RateLimit-Policy": ("string", 'The quota that counts the request: `"writes";q=600;w=60` is 600 within 60 s.'),
+    "RateLimit": ("string", 'What is left of it: `"writes";r=599;t=42` is 599, and more in 42 s.'),
+    "Retry-After": ("integer", "Seconds to wait before trying again."),
+    "Idempotent-Replayed": ("string", "`true` where the answer is an earlier one, and nothing happened again."),
+}
+"""Header fields of answers: the type, and what it says."""
 SCHEMA_PLACE: Final = "#/components/schemas/{model}"
 
 
@@ -57,4 +73,24 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
+    document["components"]["headers"] = {
+        name: {"description": text, "schema": {"type": kind}} for name, (kind, text) in FIELDS.items()
+    }
+    for path in document["paths"].values():
+        for operation in path.values():
+            _name_fields(operation)
     return document
+
+
+def _name_fields(operation: dict[str, Any]) -> None:
+    """Say which header fields the operation's answers may carry."""
+    limited = "security" in operation
+    repeatable = any(parameter["name"] == HEADER for parameter in operation.get("parameters", ()))
+    for status, response in operation["responses"].items():
+        names = [*LIMITS] if limited else []
+        if status in RETRIED or (repeatable and status == CONFLICT):
+            names.append("Retry-After")
+        if repeatable and status.startswith("2"):
+            names.append("Idempotent-Replayed")
+        if names:
+            response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}

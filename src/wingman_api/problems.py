@@ -4,6 +4,7 @@ Guarantees: a code has one HTTP status, ``type`` is stable, what a caller sent i
 that is not in the table becomes a bare 500 with the correlation id that the log line carries too.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.POLICY_FORBIDS: 422,
     Code.APPROVAL_SIGN_OFF: 422,
     Code.REQUEST_INVALID: 422,
+    Code.IDEMPOTENCY_MISMATCH: 422,
     # The state does not allow it, or not any more.
     Code.TARGET_CHANGED: 409,
     Code.TARGET_EXISTS: 409,
@@ -50,6 +52,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.APPROVAL_EXPIRED: 409,
     Code.APPROVAL_PENDING: 409,
     Code.APPROVAL_TWICE: 409,
+    Code.IDEMPOTENCY_RUNNING: 409,
     # Who asks.
     Code.KEY_MISSING: 401,
     Code.KEY_INVALID: 401,
@@ -60,7 +63,10 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.APPROVAL_UNKNOWN: 404,
     Code.EXECUTION_UNKNOWN: 404,
     Code.NOT_FOUND: 404,
+    Code.CONSUMER_UNKNOWN: 404,
     Code.METHOD_NOT_ALLOWED: 405,
+    Code.CONSUMER_CHANGED: 409,
+    Code.EVENTS_LOST: 410,
     Code.REQUEST_TOO_LARGE: 413,
     Code.LIMIT_EXCEEDED: 429,
     # The gateway refuses what the API itself presents: keys, certificates or clocks are set up wrongly.
@@ -85,6 +91,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.GATEWAY_UNAVAILABLE: 503,
     Code.POLICY_INVALID: 503,
     Code.CALLER_GONE: 503,
+    Code.LEDGER_UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
     # Never on purpose.
     Code.CANONICAL_INVALID: 500,
@@ -99,6 +106,8 @@ HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
     429: {"Retry-After": "1"},
     503: {"Retry-After": "2"},
 }
+RETRY_AFTER: Final = re.compile(r"[0-9]{1,6}")
+"""Seconds, as an error's ``retry_after`` may say them."""
 FRAMEWORK: Final[Mapping[int, Code]] = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 
 
@@ -159,7 +168,10 @@ def problem(error: WingmanError, correlation_id: str, places: Sequence[Place] = 
         places=list(places),
         correlation_id=correlation_id,
     )
-    return JSONResponse(body.model_dump(), status, HEADERS.get(status), MEDIA_TYPE)
+    headers = dict(HEADERS.get(status, {}))
+    if RETRY_AFTER.fullmatch(seconds := error.details.get("retry_after", "")):
+        headers["Retry-After"] = seconds
+    return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
 def internal(correlation_id: str) -> JSONResponse:
@@ -197,10 +209,14 @@ def install(app: FastAPI) -> None:
 
 
 def declared(*codes: Code) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of an operation that may answer with ``codes``, besides what all may."""
+    """Return the OpenAPI responses of an operation that may answer with ``codes``, besides what all may.
+
+    Whoever is asked for a key is limited too.
+    """
     always = (Code.REQUEST_INVALID, Code.INTERNAL, Code.DATABASE_UNAVAILABLE)
+    limited = (Code.LIMIT_EXCEEDED,) if Code.KEY_INVALID in codes else ()
     grouped: dict[int, list[str]] = {}
-    for code in dict.fromkeys((*codes, *always)):
+    for code in dict.fromkeys((*codes, *limited, *always)):
         grouped.setdefault(STATUS[code], []).append(code)
     return {
         status: {

@@ -95,10 +95,12 @@ def verdict_line(verdict: VerdictView) -> Text:
 
 
 def risk_line(risk: RiskView) -> Text:
-    """Return the level and every vote with its reason."""
+    """Return the level, every vote with its reason, and who was absent."""
     line = Text.assemble(word(risk.level))
     for vote in risk.votes:
         line.append(visible(f"\n{vote.source}: {vote.level}, {vote.reason}"), style="dim")
+    for absence in risk.absent:
+        line.append(visible(f"\n{absence.source}: absent, {absence.reason}"), style="dim")
     return line
 
 

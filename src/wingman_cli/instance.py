@@ -93,6 +93,11 @@ class Instance:
         return self.directory / "logs"
 
     @property
+    def ledger(self) -> Path:
+        """The claims that workers logged, one JSON object a line."""
+        return self.directory / "claims_audit.jsonl"
+
+    @property
     def lock(self) -> Path:
         """Held, and filled, by the ``up`` that runs."""
         return self.directory / "run" / "up.json"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -40,6 +41,9 @@ EXIT_SETTING: Final = 2
 PROCESSES: Final = ("gateway", "api")
 PRIVATE: Final = ("WINGMAN_", "DB_PASSWORD", "BOT_TOKEN")
 """What no process inherits from the shell: each gets its own, and nothing else of it."""
+ROOTS: Final = "WINGMAN_CLAIM_ROOTS"
+HOSTS: Final = "WINGMAN_CLAIM_HOSTS"
+SCRATCH: Final = "/tmp"  # noqa: S108 - where claims are looked at, not where anything is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,21 @@ class Plan:
     """Processes of the API."""
 
 
+def claim_settings(instance: Instance, environ: Mapping[str, str], *, here: Path, home: Path) -> dict[str, str]:
+    """Return where the API may look at claims: where the shell says, else in TEST the scratch and this directory.
+
+    Never into the instance itself; and by default not into a directory that holds the user's whole home.
+    """
+    roots = [SCRATCH, *([] if home.is_relative_to(here) or ":" in str(here) else [str(here)])]
+    default = ":".join(roots) if instance.environment == "test" else ""
+    return {
+        ROOTS: environ.get(ROOTS, default),
+        HOSTS: environ.get(HOSTS, ""),
+        "WINGMAN_CLAIM_HIDDEN": str(instance.directory.absolute()),
+        "WINGMAN_CLAIM_MACHINE": "1",
+    }
+
+
 class Local:
     """A running instance; a context manager that stops it."""
 
@@ -65,6 +84,7 @@ class Local:
         self._tell = tell
         self._inherited = {name: value for name, value in environ.items() if not name.startswith(PRIVATE)}
         self._otlp = environ.get("WINGMAN_OTLP_ENDPOINT", "")
+        self._claims = claim_settings(plan.instance, environ, here=Path.cwd(), home=Path.home())
         self._stack = AsyncExitStack()
         self._postgres = EmbeddedPostgres(plan.instance.postgres, passwords={})
         self.supervisor: Final = Supervisor(plan.instance.directory, tell=tell, grace=GRACE)
@@ -157,7 +177,9 @@ class Local:
             WINGMAN_GATEWAY_ADDRESS=gateway,
             WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
             WINGMAN_TOKEN_KID=instance.token_kid(),
+            WINGMAN_CLAIMS_LEDGER=str(instance.ledger.absolute()),
             **anonymous,
+            **self._claims,
         )
 
     def _service(self, name: str, module: str, **settings: str) -> Service:

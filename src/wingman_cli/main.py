@@ -74,7 +74,14 @@ def build() -> typer.Typer:
         "Read and verify the audit log.",
         {"tail": audit.tail, "verify": audit.verify, "receipt": receipts.receipt, "check": receipts.check},
     )
-    _group(app, "keys", "API keys.", {"create": keys.create, "list": keys.list_keys, "revoke": keys.revoke})
+    key_commands: dict[str, Callable[..., None]] = {
+        "create": keys.create,
+        "list": keys.list_keys,
+        "rotate": keys.rotate,
+        "speaks-for": keys.speaks_for,
+        "revoke": keys.revoke,
+    }
+    _group(app, "keys", "API keys.", key_commands)
     _group(app, "pki", "Certificates for the gateway.", {"issue": pki_commands.issue, "show": pki_commands.show})
     _group(app, "policy", "What the policy says of a command.", {"explain": policy.explain}, verbatim=True)
     app.command("migrate")(migrations.migrate)

@@ -3,7 +3,7 @@
 Guarantees: a final state is never left (I17); nobody decides on their own request; a person counts once,
 whatever role or channel they use (I18); one rejection rejects; nothing is decided at or past the expiry.
 Two spellings are one person when they agree after Unicode NFKC, case folding and the removal of spaces
-and invisible characters (``person_key``). Not guaranteed: that look-alike letters of two scripts are one
+and of characters without ink (``person_key``). Not guaranteed: that look-alike letters of two scripts are one
 person; names come from keys that an operator created, not from what a caller writes.
 
 A transition returns a new request. Storing it with one conditional UPDATE is the store's part: the loser
@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from wingman_core.canonical import digest, rfc3339
+from wingman_core.characters import visible
 from wingman_core.errors import ApprovalRefused, Code
 
 DECISION_DOMAIN: Final = "wingman/decision/v1"
@@ -68,7 +69,7 @@ class Request:
 def person_key(name: str) -> str:
     """Return what two spellings of one person have in common; raise ``ValueError`` where nothing is left."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    key = "".join(character for character in folded if character.isprintable() and character != " ")
+    key = visible(folded)
     if not key:
         raise ValueError("a person needs a name")
     # What stood apart may compose now ("y", space, macron): fold until nothing changes.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wingman_core.approval import person_key
+from wingman_core.characters import visible
 from wingman_core.errors import CapabilityRefused, Code
 from wingman_core.token_encoding import Json, decode_base64url, encode_base64url
 
@@ -147,7 +148,7 @@ def _thumbprint_of(value: Json) -> str:
 
 def _require_text(name: str, value: object) -> None:
     """Refuse what is not printable text with something to see in it."""
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable() or not value.strip():
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable() or not visible(value):
         raise _refused(name, f"1 to {MAX_TEXT} printable characters")
 
 

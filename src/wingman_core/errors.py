@@ -74,14 +74,22 @@ class Code(StrEnum):
     PERSON_MISMATCH = "PERSON_MISMATCH"
     REQUEST_INVALID = "REQUEST_INVALID"
     REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
+    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+    IDEMPOTENCY_RUNNING = "IDEMPOTENCY_RUNNING"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+
+    # The feed of events.
+    EVENTS_LOST = "EVENTS_LOST"
+    CONSUMER_UNKNOWN = "CONSUMER_UNKNOWN"
+    CONSUMER_CHANGED = "CONSUMER_CHANGED"
 
     # What is down or slow.
     ENGINE_UNAVAILABLE = "ENGINE_UNAVAILABLE"
     ENGINE_REFUSED = "ENGINE_REFUSED"
     DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
     GATEWAY_UNAVAILABLE = "GATEWAY_UNAVAILABLE"
+    LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 
     # Records and set-up.
@@ -149,7 +157,7 @@ class LogCorrupt(WingmanError):
 
 
 class Unavailable(WingmanError):
-    """Engine, database or gateway do not answer; nothing was done, try again."""
+    """Engine, database, gateway or ledger do not answer; nothing was done, try again."""
 
 
 class SettingInvalid(WingmanError):

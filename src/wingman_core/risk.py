@@ -1,23 +1,17 @@
 """Risk by consensus: independent sources vote, the highest available vote is the level, dissent is shown.
 
-Guarantees: risk is advice that can only add people (I8). It never turns an operation that policy asks people for
-into one for fewer, and never asks people for what policy allows automatically: a status read in PRD stays
-automatic, although PRD is HIGH. A source without anything to judge does not vote; the environment always
-does. A vote's reason holds only words of this module's own, never a worker's text.
+Guarantees: risk is advice that can only add people (I8). The policy's number is the floor; a source that is
+silent, late or broken is named as absent and takes nothing away. The sources that a policy has weighed already
+(where, what, with which consequences), and the words somebody chose, never ask people for what the policy allows
+automatically: a status read in PRD stays automatic, although PRD is HIGH. Those that see what no policy can
+(``BEYOND_POLICY``) do, where they say HIGH.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
-from typing import Final, Literal
-
-from wingman_core.verdict import BlastRadius
-
-Effect = Literal["read", "lifecycle", "change", "destroy"]
+from typing import Final
 
 
 class Level(IntEnum):
@@ -28,156 +22,71 @@ class Level(IntEnum):
     HIGH = 3
 
 
+class Source(StrEnum):
+    """Who votes; each knows nothing of the others."""
+
+    ENVIRONMENT = "environment"
+    EFFECT = "effect"
+    BLAST_RADIUS = "blast_radius"
+    WORDING = "wording"
+    STRUCTURE = "structure"
+    HISTORY = "history"
+    CLAIMS = "claims"
+    LANGUAGE_MODEL = "language_model"
+
+
 @dataclass(frozen=True, slots=True)
 class Vote:
     """What one source says, and why."""
 
-    source: str
+    source: Source
     level: Level
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """A source that should have voted, and why it did not."""
+
+    source: Source
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Risk:
-    """The consensus: the highest vote's level, and every vote in the order of the sources."""
+    """The consensus: the highest vote's level, every vote in the order of the sources, and who was absent."""
 
     level: Level
     votes: tuple[Vote, ...]
+    absent: tuple[Absence, ...] = ()
 
     @property
     def dissent(self) -> tuple[Vote, ...]:
         """The votes for a lower level."""
         return tuple(vote for vote in self.votes if vote.level < self.level)
 
+    @property
+    def doubted(self) -> bool:
+        """Whether a source that sees what no policy can says HIGH."""
+        return any(vote.source in BEYOND_POLICY and vote.level is Level.HIGH for vote in self.votes)
 
+
+BEYOND_POLICY: Final = frozenset({Source.HISTORY, Source.CLAIMS, Source.LANGUAGE_MODEL})
+"""The sources that know the worker, or read the whole request: no policy sees either."""
 FLOORS: Final[Mapping[Level, int]] = MappingProxyType({Level.LOW: 0, Level.MEDIUM: 0, Level.HIGH: 1})
-"""People a level asks for at least. As shipped that is never more than the policy's own number; a deployment
-may ask for more."""
-LIFETIMES: Final[Mapping[Level, timedelta]] = MappingProxyType(
-    {Level.LOW: timedelta(hours=1), Level.MEDIUM: timedelta(hours=1), Level.HIGH: timedelta(minutes=15)}
-)
-"""How long a request waits for people."""
-MANY_STOPS: Final = 5
-"""Containers that stop at once, from which on that alone is HIGH."""
-
-_EFFECTS: Final[Mapping[Effect, tuple[Level, str]]] = MappingProxyType(
-    {
-        "read": (Level.LOW, "it only reads"),
-        "lifecycle": (Level.MEDIUM, "it starts, stops or restarts something"),
-        "change": (Level.MEDIUM, "it changes something"),
-        "destroy": (Level.HIGH, "it destroys something"),
-    }
-)
-_WORDS: Final[Mapping[Level, tuple[str, ...]]] = MappingProxyType(
-    {
-        Level.HIGH: (
-            "bypass",
-            "destroy",
-            "disable audit",
-            "drop database",
-            "drop table",
-            "erase",
-            "exfiltrate",
-            "ignore previous",
-            "ignore the policy",
-            "no approval",
-            "privileged",
-            "production",
-            "rm -rf",
-            "truncate",
-            "wipe",
-            "without approval",
-        ),
-        Level.MEDIUM: (
-            "asap",
-            "credential",
-            "delete",
-            "emergency",
-            "force",
-            "immediately",
-            "kill",
-            "migrate",
-            "override",
-            "password",
-            "prune",
-            "purge",
-            "remove",
-            "root",
-            "secret",
-            "token",
-            "urgent",
-        ),
-    }
-)
-_PATTERNS: Final[tuple[tuple[Level, re.Pattern[str]], ...]] = tuple(
-    (level, re.compile(r"\b(?:" + "|".join(re.escape(word) for word in words) + r")(?:e?s|d|ed)?\b"))
-    for level, words in _WORDS.items()
-)
+"""People a level asks for at least where anybody is asked; a deployment may ask for more."""
 
 
-def assess(
-    *,
-    environment: str,
-    effects: Sequence[Effect] = (),
-    radii: Sequence[BlastRadius] = (),
-    wording: Sequence[str] = (),
-) -> Risk:
-    """Return the consensus on a request: its commands' effects and blast radii, and its texts (any may be none)."""
-    votes = [_of_environment(environment)]
-    if effects:
-        votes.append(_of_effects(effects))
-    if radii:
-        votes.append(_of_radii(radii))
-    if wording:
-        votes.append(_of_wording(wording))
-    return Risk(max(vote.level for vote in votes), tuple(votes))
+def consensus(votes: Sequence[Vote], absent: Sequence[Absence] = ()) -> Risk:
+    """Return the consensus of at least one vote."""
+    return Risk(max(vote.level for vote in votes), tuple(votes), tuple(absent))
 
 
-def people_for(level: Level, people: int, floors: Mapping[Level, int] = FLOORS) -> int:
-    """Return how many people decide where policy asks for ``people``: 0 stays 0, else at least the level's floor."""
-    return max(people, floors[level]) if people else 0
+def people_for(risk: Risk, people: int, floors: Mapping[Level, int] = FLOORS) -> int:
+    """Return how many people decide where policy asks for ``people``: never fewer.
 
-
-def lifetime(level: Level, lifetimes: Mapping[Level, timedelta] = LIFETIMES) -> timedelta:
-    """Return how long a request of this level waits for people."""
-    return lifetimes[level]
-
-
-def _of_environment(environment: str) -> Vote:
-    """Judge where it happens: everything but the test environment is HIGH."""
-    if environment == "test":
-        return Vote("environment", Level.LOW, "it is the test environment")
-    return Vote("environment", Level.HIGH, "it is not the test environment")
-
-
-def _of_effects(effects: Sequence[Effect]) -> Vote:
-    """Judge what the commands do, by the strongest."""
-    level, reason = max(_EFFECTS[effect] for effect in effects)
-    return Vote("effect", level, reason)
-
-
-def _of_radii(radii: Sequence[BlastRadius]) -> Vote:
-    """Judge what the commands take with them, all together."""
-    stops = {name for radius in radii for name in radius.stops}
-    if any(radius.data_lost for radius in radii):
-        return Vote("blast_radius", Level.HIGH, "data is lost")
-    if not all(radius.reversible for radius in radii):
-        return Vote("blast_radius", Level.HIGH, "it cannot be undone")
-    if len(stops) >= MANY_STOPS:
-        return Vote("blast_radius", Level.HIGH, f"{len(stops)} containers stop")
-    if any(radius.ports_dropped or radius.dependents for radius in radii):
-        return Vote("blast_radius", Level.MEDIUM, "published ports drop or other containers depend on it")
-    if stops:
-        return Vote("blast_radius", Level.MEDIUM, "containers stop")
-    return Vote("blast_radius", Level.LOW, "nothing stops and nothing is lost")
-
-
-def _of_wording(wording: Sequence[str]) -> Vote:
-    """Judge the words of the task and the instruction."""
-    text = unicodedata.normalize("NFKC", " ".join(wording)).casefold()
-    plain = " ".join(text.split())
-    for level, pattern in _PATTERNS:
-        found = sorted({match[0] for match in pattern.finditer(plain)})
-        if found:
-            return Vote("wording", level, f"the wording says: {', '.join(found)}")
-    return Vote("wording", Level.LOW, "the wording is ordinary")
+    What is automatic stays so, unless the request is ``doubted``: then one person looks at it. Where people are
+    asked, the level's floor holds.
+    """
+    asked = max(people, 1 if risk.doubted else 0)
+    return max(asked, floors[risk.level]) if asked else 0

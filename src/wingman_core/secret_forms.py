@@ -15,11 +15,15 @@ _SPACE: Final = rb"[ \t]{0,64}+"
 _QUOTE: Final = rb"\\{0,8}[\"']"
 _NAME: Final = (
     rb"(?i:pass(?:word|phrase|code)|(?<!/)passwd|[_-]pass(?![a-z])|[_-]pwd|secret|token|credential|signature"
+    # dbpass and userpwd, but not the words that end like them, nor OLDPWD.
+    rb"|(?<=[a-z])(?<!by)(?<!com)(?<!sur)(?<!tres)(?<!over)(?<!under)pass(?![a-z])|(?<=[a-z])(?<!old)pwd"
     rb"|(?:connection|conn)[_.-]?str|(?<![a-z])dsn|(?<![a-z])auth(?![a-z])|session[_.-]?(?:id|key)"
     rb"|(?:access|account|api|encryption|license|master|private|service|shared|signing|ssh|storage)[_.-]?key)"
     rb"[A-Za-z0-9_.-]{0,64}+"
 )
-_STEMS: Final = (
+_PLAIN: Final = rb"(?<![\w.-])(?i:pass|pwd)(?![\w.-])"
+"""Names that tell only as keys in quotes and as flags; PASS also where an assignment begins with it."""
+NAME_STEMS: Final = (
     b"pass",
     b"pwd",
     b"secret",
@@ -37,14 +41,17 @@ _STEMS: Final = (
 _HEADER: Final = rb"(?i:authorization|cookie)"
 
 _ASSIGNED: Final = re.compile(
-    rb"(?:(?P<header>" + _HEADER + rb")|" + _NAME + rb")(?P<name_quote>" + _QUOTE + rb")?" + _SPACE
+    rb"(?:(?P<header>" + _HEADER + rb")|(?P<plain>" + _PLAIN + rb")|" + _NAME + rb")"
+    + rb"(?P<name_quote>" + _QUOTE + rb")?" + _SPACE
     # Behind a bare name a colon needs white space or a quote, or else every `token-service:1.2` would be one.
     + rb"(?:=>?|:=|:(?=[ \t\"'\\])|(?(name_quote):|(?(header):|(?!))))" + _SPACE + rb"(?P<quote>" + _QUOTE + rb")?"
 )  # fmt: skip
-_FLAG: Final = re.compile(rb"--(?:[A-Za-z0-9]{1,32}-){0,8}" + _NAME + rb"[ \t]{1,64}(?P<quote>[\"'])?")
-_LINE_START: Final = re.compile(rb"[ \t]*(?:(?:export|declare -x|set|-|-e|--env)[ \t]+)?[A-Za-z0-9_.-]*\Z")
+_FLAG: Final = re.compile(
+    rb"--(?:[A-Za-z0-9]{1,32}-){0,8}(?:(?i:pass|pwd)(?![\w.-])|" + _NAME + rb")[ \t]{1,64}(?P<quote>[\"'])?"
+)
+_LINE_START: Final = re.compile(rb"[ \t]*(?:(?:export|declare -x|set|-|-e|--env)[ \t]+)?[A-Za-z0-9_.-]*")
 _SINGLE_QUOTED: Final = re.compile(rb"'[A-Za-z0-9_.-]*\Z")
-_BARE_JSON: Final = re.compile(rb"[^\s,}\])]*")
+_BARE_JSON: Final = re.compile(rb"(?![\[{])[^\s,}\])]*")
 _WORD: Final = re.compile(rb"\S*")
 _NOT_SECRET: Final = frozenset({b"", b"null", b"true", b"false"})
 _LOOK_BACK: Final = 128
@@ -72,6 +79,17 @@ _FORMATS: Final = re.compile(
             rb"(?:npm|hf|dop_v1|pypi)[_-][A-Za-z0-9_-]{30,255}",
             rb"wm_[A-Za-z0-9]{1,64}_[A-Za-z0-9_-]{8,255}",  # Wingman
             rb"[0-9]{6,12}:AA[A-Za-z0-9_-]{30,64}",  # Telegram
+            rb"dckr_[a-z]{2,6}_[A-Za-z0-9_-]{20,255}",  # Docker Hub
+            rb"hv[sbr]\.[A-Za-z0-9_-]{20,255}",  # Vault
+            rb"gl(?:sa|c)_[A-Za-z0-9+/=_-]{20,255}",  # Grafana
+            rb"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}",  # Shopify
+            rb"ATATT3x[A-Za-z0-9_=-]{20,255}",  # Atlassian
+            rb"lin_api_[A-Za-z0-9]{20,255}",  # Linear
+            rb"tskey-[a-z]{2,16}-[A-Za-z0-9-]{12,255}",  # Tailscale
+            rb"AGE-SECRET-KEY-1[A-Z0-9]{20,255}",  # age
+            rb"NRAK-[A-Z0-9]{20,64}",  # New Relic
+            rb"dapi[a-f0-9]{32}(?![a-f0-9])",  # Databricks
+            rb"dp\.[a-z]{2,8}\.[A-Za-z0-9]{30,255}",  # Doppler
         )
     )
     + rb")"
@@ -95,7 +113,7 @@ def secrets_in(line: bytes, *, quoted: bool = False) -> tuple[Secret, ...]:
     """
     found = [*_urls(line), *_private_keys(line)]
     lower = line.lower()
-    if any(stem in lower for stem in _STEMS):
+    if any(stem in lower for stem in NAME_STEMS):
         found += [*_assignments(line, quoted=quoted), *_flags(line)]
     found.extend(Secret(match.start(), match.start(), match.end()) for match in _FORMATS.finditer(line))
     apart: list[Secret] = []
@@ -116,32 +134,47 @@ def opens_quote(text: bytes) -> bool:
 def _assignments(line: bytes, *, quoted: bool) -> list[Secret]:
     """Return the values of telling names; names inside a value that was taken already are not looked at again."""
     secrets: list[Secret] = []
-    taken = 0
+    start = _LINE_START.match(line)
+    first = start.end() if start else 0
+    taken = looked = 0
     for match in _ASSIGNED.finditer(line):
-        if match.start() < taken:
+        if match.start() < taken or (match["plain"] and not _tells(line, match, first=match.start() <= first)):
             continue
-        end, mark = _end_of_value(line, match, quoted=quoted)
+        # Each byte is looked at once for its quotes; no name begins with a quote, so no escape is cut in two.
+        quoted ^= opens_quote(line[looked : match.start()])
+        looked = match.start()
+        end, mark = _end_of_value(line, match, quoted=quoted, first=match.start() <= first)
         if end > match.end():
             secrets.append(Secret(match.start(), match.end(), end, mark))
             taken = end
     return secrets
 
 
-def _end_of_value(line: bytes, match: re.Match[bytes], *, quoted: bool) -> tuple[int, bytes]:
-    """Return where the value behind ``match`` ends (``match.end()`` where it is none), and what stands for it."""
-    start, before = match.end(), line[: match.start()]
+def _tells(line: bytes, match: re.Match[bytes], *, first: bool) -> bool:
+    """Whether a plain name tells of a secret here, and not of where one is, or of tests that pass."""
+    if match["name_quote"]:
+        return match["quote"] is not None
+    begins = first or line[match.start() - 1 : match.start()] in {b'"', b"'"}
+    return begins and match["plain"].lower() == b"pass" and line[match.end("plain") : match.end()].strip()[:1] == b"="
+
+
+def _end_of_value(line: bytes, match: re.Match[bytes], *, quoted: bool, first: bool) -> tuple[int, bytes]:
+    """Return where the value behind ``match`` ends (``match.end()`` where it is none), and what stands for it.
+
+    ``quoted``: a double quote is open before the name; ``first``: the name begins the line.
+    """
+    start = match.end()
     if match["quote"]:
         return _closing(line, start, match["quote"]), MARK
     if match["name_quote"]:  # JSON: a number is a secret, a container is looked into
         value = _BARE_JSON.match(line, start)
         bare = value[0] if value else b""
-        is_secret = bare not in _NOT_SECRET and not bare.startswith((b"[", b"{"))
-        return start + len(bare) * is_secret, match["name_quote"] + MARK + match["name_quote"]
-    if opens_quote(before) is not quoted:
+        return start + len(bare) * (bare not in _NOT_SECRET), match["name_quote"] + MARK + match["name_quote"]
+    if quoted:
         return _closing(line, start, b'"'), MARK
-    if _SINGLE_QUOTED.search(before[-_LOOK_BACK:]):
+    if _SINGLE_QUOTED.search(line, max(0, match.start() - _LOOK_BACK), match.start()):
         return _closing(line, start, b"'"), MARK
-    if match["header"] or _LINE_START.match(before):
+    if match["header"] or first:
         return len(line), MARK
     return _end_of_word(line, start), MARK
 

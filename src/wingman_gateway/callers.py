@@ -35,6 +35,8 @@ EVERYBODY: Final = frozenset(Role)
 METHOD_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/wingman_rpc.v1.ExecutionGateway/Preview": EXECUTORS,
     "/wingman_rpc.v1.ExecutionGateway/Execute": EXECUTORS,
+    # Without a token: a tool asks through Execute, with one; an auditor reads the log and no container.
+    "/wingman_rpc.v1.ExecutionGateway/Observe": frozenset({Role.API}),
     "/grpc.health.v1.Health/Check": EVERYBODY,
     "/grpc.health.v1.Health/Watch": EVERYBODY,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": EVERYBODY,

@@ -31,7 +31,7 @@ from wingman_gateway.stream import NO_EXIT, NOT_IN_LOG, Accepted, Execution, Fin
 
 
 class Engine(Resolver, Protocol):
-    """The Docker engine, as ``wingman_gateway.engine.Engine`` adapts it."""
+    """The Docker engine as an execution needs it."""
 
     async def ping(self) -> object:
         """Raise ``Unavailable`` unless the engine answers."""

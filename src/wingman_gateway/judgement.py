@@ -93,20 +93,9 @@ class Judge:
 
     async def preview(self, command: str, worker: str, environment: str) -> Preview:
         """Parse, resolve and judge; run nothing and record nothing. Raises what refuses the command."""
-        if environment != self._environment:
-            raise WingmanError(
-                Code.ENVIRONMENT_MISMATCH,
-                f"this gateway serves {self._environment}",
-                hint=f"ask the gateway of the other environment, or for {self._environment}",
-            )
-        if not worker.strip() or not worker.isprintable() or len(worker) > WORKER_LIMIT:
-            raise WingmanError(
-                Code.REQUEST_INVALID,
-                f"the worker's name is not 1 to {WORKER_LIMIT} printable characters",
-                hint="name the worker",
-            )
+        self._check(worker, environment)
         operation = parse(command)
-        async with _within(JUDGE_SECONDS):
+        async with within(JUDGE_SECONDS):
             targets = await self._engine.resolve(operation)
             radius = await self._engine.blast_radius(operation, targets)
         return Preview(
@@ -118,6 +107,19 @@ class Judge:
             blast_radius=radius,
             verdict=self._policy.verdict(operation, targets, worker),
         )
+
+    async def judge_read(self, op: Operation, worker: str, environment: str) -> tuple[Target, ...]:
+        """Return the targets of a read that policy allows with nobody's approval. Raises what refuses it."""
+        self._check(worker, environment)
+        async with within(JUDGE_SECONDS):
+            targets = await self._engine.resolve(op)
+        match self._policy.decide(op, targets, worker, ()):
+            case Allowed():
+                return targets
+            case Denied() as denied:
+                raise _denied(denied)
+            case unexpected:
+                assert_never(unexpected)
 
     async def judge(self, attempt: Attempt, token: str, command: str, caller: Caller) -> Judged:
         """Return what steps 2 to 5 let pass; ``attempt`` learns what each step finds. Raises what refuses it."""
@@ -142,7 +144,7 @@ class Judge:
                 hint="run exactly the command that was approved",
             )
         # 4. The targets, resolved now.
-        async with _within(JUDGE_SECONDS):
+        async with within(JUDGE_SECONDS):
             targets = await self._engine.resolve(operation)
         attempt.targets = targets
         if targets_digest(targets) != claims.tgt:
@@ -162,9 +164,24 @@ class Judge:
                 assert_never(unexpected)
         return Judged(operation, targets)
 
+    def _check(self, worker: str, environment: str) -> None:
+        if environment != self._environment:
+            raise WingmanError(
+                Code.ENVIRONMENT_MISMATCH,
+                f"this gateway serves {self._environment}",
+                hint=f"ask the gateway of the other environment, or for {self._environment}",
+            )
+        if not worker.strip() or not worker.isprintable() or len(worker) > WORKER_LIMIT:
+            raise WingmanError(
+                Code.REQUEST_INVALID,
+                f"the worker's name is not 1 to {WORKER_LIMIT} printable characters",
+                hint="name the worker",
+            )
+
 
 @asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Give the engine so long; raise ``Unavailable`` DEADLINE_EXCEEDED after that."""
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -1,11 +1,13 @@
 """Domain values as the messages of ``gateway.proto``; one way, since requests carry text alone."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from wingman_core.command import Facts
+from wingman_core.observation import ContainerState, PathState, ProcessLists
 from wingman_core.target import Target
 from wingman_core.verdict import Automatic, BlastRadius, Forbidden, NeedsPeople, Verdict
 from wingman_gateway.engine.events import Output, Progress
@@ -52,9 +54,43 @@ def execute_response(event: Event) -> pb.ExecuteResponse:
             assert_never(event)
 
 
-def _finished(finished: Finished) -> pb.Finished:
+def observe_response(fact: ContainerState | ProcessLists | PathState) -> pb.ObserveResponse:
+    """Return one fact."""
+    match fact:
+        case ContainerState():
+            return pb.ObserveResponse(state=_state(fact))
+        case ProcessLists():
+            lists = [pb.ContainerProcesses(container=each.container, names=each.names) for each in fact.containers]
+            return pb.ObserveResponse(processes=pb.ProcessLists(containers=lists, complete=fact.complete))
+        case PathState():
+            path = pb.PathState(kind=fact.kind, size=fact.size, sha256=fact.sha256, modified_at=_at(fact.modified_at))
+            return pb.ObserveResponse(path=path)
+        case _:
+            assert_never(fact)
+
+
+def _state(state: ContainerState) -> pb.ContainerState:
+    return pb.ContainerState(
+        name=state.name,
+        status=state.status,
+        exit_code=state.exit_code,
+        started_at=_at(state.started_at),
+        restart_count=state.restart_count,
+        image=state.image,
+        image_id=state.image_id,
+        health=state.health,
+    )
+
+
+def _at(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
     at = Timestamp()
-    at.FromDatetime(finished.at)
+    at.FromDatetime(moment)
+    return at
+
+
+def _finished(finished: Finished) -> pb.Finished:
     return pb.Finished(
         outcome=OUTCOMES[finished.outcome],
         exit_code=finished.exit_code,
@@ -62,7 +98,7 @@ def _finished(finished: Finished) -> pb.Finished:
         output_digest=finished.output_digest,
         audit_position=finished.audit_position,
         truncated=finished.truncated,
-        finished_at=at,
+        finished_at=_at(finished.at),
     )
 
 

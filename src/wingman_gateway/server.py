@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import grpc
 import structlog
@@ -28,11 +28,14 @@ from wingman_core.errors import Code, SettingInvalid, WingmanError
 from wingman_gateway.audit_store import AuditStore, Pool, open_pool
 from wingman_gateway.callers import Callers
 from wingman_gateway.engine import Engine as DockerEngine
-from wingman_gateway.execution import Engine, Executor
+from wingman_gateway.execution import Engine as Acting
+from wingman_gateway.execution import Executor
 from wingman_gateway.health import PARTS, Health
 from wingman_gateway.journal import Journal
 from wingman_gateway.judgement import Judge, Policy
 from wingman_gateway.limits import Limits, Turns
+from wingman_gateway.observer import Engine as Showing
+from wingman_gateway.observer import Observer
 from wingman_gateway.output import OutputLimits
 from wingman_gateway.policy import Policy as CedarPolicy
 from wingman_gateway.reconcile import Reconciler
@@ -48,6 +51,10 @@ OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
 )
 EXIT_SETTING: Final = 2
+
+
+class Engine(Acting, Showing, Protocol):
+    """The Docker engine, as ``wingman_gateway.engine.Engine`` adapts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,8 @@ class Gateway:
         edge = Edge(Callers(settings.environment, now=sources.now), log, sources.new_id)
         limits = Limits(concurrency=settings.concurrency, rate=settings.rate, clock=sources.clock)
         self._server = grpc.aio.server(interceptors=[Admission(edge, limits, records, self._refusals)], options=OPTIONS)
-        gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(Servicer(edge, judge, self.executor), self._server)
+        servicer = Servicer(edge, judge, self.executor, Observer(judge, engine))
+        gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._status, self._server)
         if settings.environment == "test":
             names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)

@@ -7,7 +7,7 @@ reason, and an error that nobody expected is told as a bare internal error with 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias, assert_never
 
 import grpc
 import structlog
@@ -17,11 +17,13 @@ from grpc_status import rpc_status
 from structlog.typing import FilteringBoundLogger
 
 from wingman_core.errors import Code, WingmanError
+from wingman_core.observation import ContainerState, PathState, ProcessLists
 from wingman_gateway.callers import Caller, Callers
 from wingman_gateway.execution import Executor
 from wingman_gateway.judgement import Judge
 from wingman_gateway.limits import Limits
-from wingman_gateway.messages import execute_response, preview_response
+from wingman_gateway.messages import execute_response, observe_response, preview_response
+from wingman_gateway.observer import Asker, Observer
 from wingman_gateway.records import Attempt, Records
 from wingman_gateway.refusals import Refusals
 from wingman_rpc.v1 import gateway_pb2 as pb
@@ -163,11 +165,12 @@ def _correlation_of(context: Context) -> str:
 class Servicer(pb_grpc.ExecutionGatewayServicer):
     """``wingman_rpc.v1.ExecutionGateway``."""
 
-    def __init__(self, edge: Edge, judge: Judge, executor: Executor) -> None:
-        """Take the edge and the two use cases."""
+    def __init__(self, edge: Edge, judge: Judge, executor: Executor, observer: Observer) -> None:
+        """Take the edge and the three use cases."""
         self._edge = edge
         self._judge = judge
         self._executor = executor
+        self._observer = observer
 
     async def Preview(self, request: pb.PreviewRequest, context: Context) -> pb.PreviewResponse:  # noqa: N802
         """Parse, resolve and judge; run nothing."""
@@ -191,3 +194,26 @@ class Servicer(pb_grpc.ExecutionGatewayServicer):
                 execution.leave()
         except Exception as error:  # noqa: BLE001 - the edge maps every error
             await self._edge.abort(context, error)
+
+    async def Observe(self, request: pb.ObserveRequest, context: Context) -> pb.ObserveResponse:  # noqa: N802
+        """Tell one fact about a container."""
+        try:
+            return observe_response(await self._observe(request))
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def _observe(self, request: pb.ObserveRequest) -> ContainerState | ProcessLists | PathState:
+        asker = Asker(request.worker, request.environment)
+        match request.WhichOneof("observation"):
+            case "state":
+                return await self._observer.state(asker, request.container)
+            case "processes":
+                return await self._observer.processes(asker, request.container)
+            case "path":
+                return await self._observer.path(asker, request.container, request.path.path)
+            case None:
+                raise WingmanError(
+                    Code.REQUEST_INVALID, "the request names no observation", hint="see gateway.proto for the list"
+                )
+            case other:
+                assert_never(other)

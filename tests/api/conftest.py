@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes
@@ -19,7 +19,6 @@ import pytest
 import structlog
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 
 from tests.api.fake_gateway import FakeGateway, serve_gateway
 from tests.conftest import Database
@@ -28,7 +27,6 @@ from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore
 from wingman_api.settings import Settings, load
 from wingman_api.system.store import open_database
-from wingman_api.telemetry import OFF
 from wingman_cli.pki import Authority, create_token_key
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -142,7 +140,7 @@ def token_keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, st
 
 
 @pytest.fixture
-def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, str]) -> dict[str, str]:
+def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, str], tmp_path: Path) -> dict[str, str]:
     """The variables of a working API."""
     leaf = pki.leaf("api")
     return {
@@ -156,22 +154,26 @@ def environ(database: Database, pki: Authority, token_keys: tuple[Path, Path, st
         "WINGMAN_TLS_CA": str(pki.certificate),
         "WINGMAN_TOKEN_KEY": str(token_keys[0]),
         "WINGMAN_TOKEN_KID": token_keys[2],
+        "WINGMAN_CLAIMS_LEDGER": str(tmp_path / "claims_audit.jsonl"),
+        "WINGMAN_CLAIM_MACHINE": "1",
+        "WINGMAN_CLAIM_ROOTS": "/tmp",  # noqa: S108 - where the guide's example looks
         "WINGMAN_ANONYMOUS_ROLE": "worker",
         "WINGMAN_DRAIN": "2",
+        **{f"WINGMAN_RATE_LIMIT_{what}": "1000000/60" for what in ("READS", "WRITES", "ANONYMOUS", "FAILURES")},
     }
 
 
 @asynccontextmanager
 async def serve_api(
-    settings: Settings, clock: Clock, log: list[Any], telemetry: TelemetryConfig = OFF
+    settings: Settings, clock: Clock, log: list[Any], **adapters: Any
 ) -> AsyncIterator[tuple[str, FastAPI]]:
-    """Serve the API on a free port; yield its address."""
+    """Serve the API on a free port; yield its address. ``adapters`` take the place of the real ones."""
 
     def collect(_logger: object, _method: str, event: Any) -> Any:
         log.append(dict(event))
         raise structlog.DropEvent
 
-    app = create_app(settings, structlog.wrap_logger(None, processors=[collect]), clock.now, telemetry)
+    app = create_app(settings, structlog.wrap_logger(None, processors=[collect]), clock.now, **adapters)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(server_config(app, settings), app.state.closing)
     serving = asyncio.create_task(server.serve([listener]))
@@ -185,6 +187,20 @@ async def serve_api(
         server.should_exit = True
         await serving
         listener.close()
+
+
+@asynccontextmanager
+async def twin_of(api: Api, environ: dict[str, str]) -> AsyncIterator[Api]:
+    """A second instance of ``api``: the same database, gateway, clock and keys, nothing else in common."""
+    async with serve_api(load(environ), api.clock, api.log) as (url, app):
+        yield replace(api, url=url, app=app)
+
+
+@pytest.fixture
+async def twin(api: Api, environ: dict[str, str]) -> AsyncIterator[Api]:
+    """A second instance with the same settings."""
+    async with twin_of(api, environ) as second:
+        yield second
 
 
 @pytest.fixture
@@ -217,3 +233,11 @@ async def api(environ: dict[str, str], database: Database, gateway: FakeGateway,
         log: list[Any] = []
         url, app = await stack.enter_async_context(serve_api(load(environ), clock, log))
         yield Api(url, app, gateway, clock, database, store, log)
+
+
+@pytest.fixture
+async def another(api: Api, environ: dict[str, str], clock: Clock) -> AsyncIterator[Api]:
+    """A second API on the same database, with the same keys."""
+    log: list[Any] = []
+    async with serve_api(load(environ), clock, log) as (url, app):
+        yield replace(api, url=url, app=app, log=log)

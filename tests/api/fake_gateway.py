@@ -29,7 +29,7 @@ from wingman_core import capability
 from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.canonical import rfc3339
 from wingman_core.command import facts, operation_digest, parse, references, render
-from wingman_core.errors import CapabilityRefused, Code, WingmanError
+from wingman_core.errors import CapabilityRefused, Code, TargetRefused, WingmanError
 from wingman_core.notes import verifier_key_of
 from wingman_core.target import Reference, Target, targets_digest
 from wingman_gateway.audit_store import AuditStore
@@ -93,6 +93,9 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         self.previewed: list[pb.PreviewRequest] = []
         self.metadata: list[dict[str, str]] = []
         """What came with each call."""
+        self.facts: dict[str, pb.ObserveResponse] = {"": pb.ObserveResponse(processes=pb.ProcessLists(complete=True))}
+        """What ``Observe`` answers, by container; empty for all running ones."""
+        self.observed: list[pb.ObserveRequest] = []
         self.port = 0
 
     @property
@@ -177,6 +180,14 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         if not script.journalled:
             finished.audit_position = await self._result(intent, finished)
         yield pb.ExecuteResponse(finished=finished)
+
+    async def Observe(self, request: pb.ObserveRequest, context: Any) -> pb.ObserveResponse:
+        self.observed.append(request)
+        await self._refuse(request.container, context)
+        if request.container not in self.facts:
+            missing = TargetRefused(Code.TARGET_NOT_FOUND, f"there is no container {request.container!a}")
+            await _abort(context, missing)
+        return self.facts[request.container]
 
     async def reconcile(self, approval_id: str, outcome: Literal["SUCCEEDED", "FAILED", "UNKNOWN"]) -> None:
         """Write what the gateway would after a crash."""

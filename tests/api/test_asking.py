@@ -22,8 +22,10 @@ async def test_a_wish_becomes_a_pending_request_with_preview_risk_and_people(api
     assert answer["previews"][0]["targets"][0]["reference"] == "web"
     assert answer["previews"][0]["blast_radius"]["summary"] == "web restarts"
     assert answer["risk"]["level"] == "MEDIUM"
-    assert {vote["source"] for vote in answer["risk"]["votes"]} == {"environment", "effect", "blast_radius", "wording"}
-    assert {vote["source"] for vote in answer["risk"]["dissent"]} == {"environment", "wording"}
+    judged = [vote["source"] for vote in answer["risk"]["votes"]]
+    assert judged == ["environment", "effect", "blast_radius", "wording", "history"]
+    assert [vote["source"] for vote in answer["risk"]["dissent"]] == ["environment", "wording", "history"]
+    assert answer["risk"]["absent"] == []
     assert lifetime(request) == timedelta(hours=1)
 
 
@@ -206,7 +208,7 @@ async def test_what_does_not_fit_the_schema_is_refused_by_place(api: Api):
 
 
 async def test_a_body_that_is_not_the_json_it_should_be_is_refused(api: Api):
-    surrogate = b'{"worker_id": "\\ud800"}'
+    surrogate = b'{"worker_id": "agent-7", "task_name": "\\ud800", "instruction": "x", "commands": []}'
     json = {"content-type": "application/json"}
     for body in (b"{", b"", b"[1]", b'"x"', surrogate, b"\xff\xfe", b"[" * 100_000, b"1" * 5000, b'{"a": NaN}'):
         response = await api.call("worker", "POST", "/approvals/request", content=body, headers=json)

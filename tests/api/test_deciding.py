@@ -17,6 +17,7 @@ async def test_an_approval_by_another_person_approves(api: Api):
     view = response.json()
     assert (view["status"], view["people_approved"]) == ("APPROVED", 1)
     assert view["decided_at"] is not None
+    assert (view["decided_by"], view["note"]) == ("alice", "seen the graphs")
     decision = view["decisions"][0]
     assert (decision["person"], decision["decision"], decision["channel"], decision["note"]) == (
         "alice",
@@ -33,6 +34,7 @@ async def test_two_people_are_two_people(api: Api):
     request_id = (await api.asked())["request"]["id"]
     first = (await api.decide("alice", request_id, "approve")).json()
     assert (first["status"], first["people_approved"], first["decided_at"]) == ("PENDING", 1, None)
+    assert (first["decided_by"], first["note"]) == (None, "")
     again = await api.decide("alice", request_id, "approve")
     assert (again.status_code, again.json()["code"]) == (409, "APPROVAL_TWICE")
     through_the_bot = await api.decide("bot", request_id, "approve", decided_by="alice")
@@ -45,7 +47,8 @@ async def test_one_rejection_rejects(api: Api):
     api.gateway.verdicts[RESTART] = people(2)
     request_id = (await api.asked())["request"]["id"]
     await api.decide("alice", request_id, "approve")
-    assert (await api.decide("bob", request_id, "reject", note="not now")).json()["status"] == "REJECTED"
+    rejected = (await api.decide("bob", request_id, "reject", note="not now")).json()
+    assert (rejected["status"], rejected["decided_by"], rejected["note"]) == ("REJECTED", "bob", "not now")
 
 
 async def test_nobody_decides_on_their_own_request(api: Api):

@@ -16,6 +16,7 @@ from wingman_api.gateway_client import GatewayClient, open_gateway
 from wingman_api.previews import TargetView
 from wingman_cli.pki import Authority
 from wingman_core.errors import Code, PolicyRefused, TargetRefused, WingmanError
+from wingman_core.observation import ContainerProcesses, ProcessLists
 from wingman_core.verdict import Automatic, Forbidden, NeedsPeople
 from wingman_rpc.v1 import gateway_pb2 as pb
 
@@ -207,3 +208,38 @@ async def test_health_of_parts(gateway: FakeGateway, client: GatewayClient, pki:
         environment="test",
     ) as nobody:
         assert await nobody.condition("") == "silent"
+
+
+NONSENSE_FACTS = {
+    "none at all": pb.ObserveResponse(),
+    "another than was asked for": pb.ObserveResponse(path=pb.PathState(kind="file")),
+    "an unknown status": pb.ObserveResponse(state=pb.ContainerState(status="asleep", health="none")),
+    "an unknown health": pb.ObserveResponse(state=pb.ContainerState(status="running", health="fine")),
+}
+
+
+@pytest.mark.parametrize("answer", NONSENSE_FACTS.values(), ids=NONSENSE_FACTS.keys())
+async def test_a_fact_that_makes_no_sense_is_refused(
+    gateway: FakeGateway, client: GatewayClient, answer: pb.ObserveResponse
+):
+    gateway.facts["web"] = answer
+    with pytest.raises(WingmanError) as refused:
+        await client.observe_state("web")
+    assert refused.value.code is Code.INTERNAL
+    gateway.facts["web"] = pb.ObserveResponse(path=pb.PathState(kind="teapot"))
+    with pytest.raises(WingmanError) as refused:
+        await client.observe_path("web", "/x")
+    assert refused.value.code is Code.INTERNAL
+
+
+async def test_facts_arrive_and_are_asked_for_in_nobodys_name(gateway: FakeGateway, client: GatewayClient):
+    gateway.facts["web"] = pb.ObserveResponse(state=pb.ContainerState(name="web", status="exited", health="none"))
+    state = await client.observe_state("web")
+    assert (state.status, state.started_at) == ("exited", None)
+    assert (gateway.observed[0].worker, gateway.observed[0].environment) == ("wingman-claims", "test")
+    with pytest.raises(WingmanError) as refused:
+        await client.observe_processes("nobody")
+    assert refused.value.code is Code.TARGET_NOT_FOUND
+    answer = pb.ProcessLists(containers=[pb.ContainerProcesses(container="web", names=["nginx"])], complete=True)
+    gateway.facts[""] = pb.ObserveResponse(processes=answer)
+    assert await client.observe_processes() == ProcessLists((ContainerProcesses("web", ("nginx",)),), complete=True)

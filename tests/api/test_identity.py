@@ -1,6 +1,7 @@
 """Keys: their form, who holds them, what their roles may do, and when they stop working."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from secrets import token_bytes
 
@@ -12,15 +13,24 @@ from starlette.routing import Route
 from tests.api.conftest import Api
 from tests.conftest import Database
 from wingman_api.approvals import routes as approvals
+from wingman_api.claims import routes as claims
+from wingman_api.events import routes as events
 from wingman_api.executions import routes as executions
 from wingman_api.identity import api_key
-from wingman_api.identity.authenticator import REMEMBERED_KEYS, REMEMBERED_SECONDS, Authenticator
+from wingman_api.identity import authenticator as authenticators
+from wingman_api.identity.authenticator import REMEMBERED_KEYS, REMEMBERED_SECONDS, ROW_SECONDS, Authenticator
 from wingman_api.identity.caller import PERMISSIONS, Caller, Permission, Role
 from wingman_api.identity.dependencies import authenticated
 from wingman_api.identity.store import KeyStore, open_key_store
+from wingman_api.identity.uses import LastUse
+from wingman_api.limits.limiter import Limiter
+from wingman_api.limits.store import RateStore
+from wingman_api.limits.visit import Quotas, Visit
 from wingman_api.policy import routes as policy
+from wingman_api.system.store import Database as Pool
 from wingman_api.system.store import open_database
-from wingman_core.errors import CallerRefused, Code, WingmanError
+from wingman_core.errors import CallerRefused, Code, LimitExceeded, WingmanError
+from wingman_core.quota import Quota
 
 PUBLIC = {"/", "/health", "/livez", "/readyz", "/metrics"}
 
@@ -32,7 +42,7 @@ def test_the_public_routes_are_these_and_no_others(api: Api):
     assert public == PUBLIC
     undescribed = {route.path for route in api.app.router.routes if isinstance(route, Route)}
     assert undescribed == {"/openapi.json"}
-    for feature in (approvals, executions, policy):
+    for feature in (approvals, claims, events, executions, policy):
         assert [each.dependency for each in feature.router.dependencies] == [authenticated]
 
 
@@ -66,26 +76,13 @@ async def test_a_key_with_one_letter_changed_is_unknown(api: Api):
         assert changed not in response.text
 
 
-async def test_a_revoked_key_is_refused_at_its_next_use(api: Api):
-    assert (await api.call("alice", "GET", "/approvals")).status_code == 200
-    await api.store.revoke((await api.key("alice")).split("_")[1])
-    assert (await api.call("alice", "GET", "/approvals")).status_code == 401
-
-
-async def test_a_use_is_remembered_with_its_time(api: Api):
-    await api.call("alice", "GET", "/approvals")
-    used = [key for key in await api.store.list() if key.person == "alice"]
-    assert used[0].last_used_at is not None
-    assert used[0].secret_hash.startswith("$argon2id$")
-
-
 MAY: dict[str | None, set[Permission]] = {
-    None: {Permission.READ, Permission.REQUEST},
-    "worker": {Permission.READ, Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE},
-    "alice": {Permission.READ, Permission.DECIDE},
+    None: {Permission.READ, Permission.REQUEST, Permission.CLAIM},
+    "worker": {Permission.READ, Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE, Permission.CLAIM},
+    "alice": {Permission.READ, Permission.DECIDE, Permission.CLAIM},
     "auditor": {Permission.READ},
     "operator": set(Permission),
-    "bot": {Permission.READ, Permission.DECIDE},
+    "bot": {Permission.READ, Permission.DECIDE, Permission.CONSUME, Permission.CLAIM},
 }
 ROUTES = {
     Permission.READ: ("GET", "/approvals", None),
@@ -97,6 +94,8 @@ ROUTES = {
     Permission.DECIDE: ("POST", f"/approvals/apr_{'a' * 26}/approve", {"decided_by": "alice"}),
     Permission.CANCEL: ("POST", f"/approvals/apr_{'a' * 26}/cancel", {}),
     Permission.EXECUTE: ("POST", "/executions", {"approval_id": f"apr_{'a' * 26}"}),
+    Permission.CONSUME: ("GET", "/events/consumers/telegram", None),
+    Permission.CLAIM: ("POST", "/log_claim", {"worker_id": "agent-7", "claim": "Done"}),
 }
 
 
@@ -213,6 +212,24 @@ async def test_bad_keys_are_not_made(
         assert await store.list() == ()
 
 
+def authenticator_of(store: KeyStore, hasher: PasswordHasher, *, clock: Callable[[], float]) -> Authenticator:
+    return Authenticator(
+        store,
+        uses=LastUse(store, clock=clock),
+        hasher=hasher,
+        now=lambda: datetime.now(UTC),
+        clock=clock,
+        anonymous_role=None,
+    )
+
+
+def visit_of(pool: Pool) -> Visit:
+    """A visit that is never one too many."""
+    quotas = Quotas(*(Quota.of(name, "1000000/60") for name in ("reads", "writes", "anonymous", "failures")))
+    limiter = Limiter(RateStore(pool), now=lambda: datetime.now(UTC))
+    return Visit(limiter, quotas, address="192.0.2.1", reads=True, fields={})
+
+
 class CountingHasher(PasswordHasher):
     """Counts verifications."""
 
@@ -228,33 +245,71 @@ async def test_hashing_is_remembered_for_a_while_and_unknown_ids_cost_as_much(da
     hasher = CountingHasher(time_cost=1, memory_cost=8, parallelism=1)
     async with open_database(database.dsn("wingman_api"), database.passwords["wingman_api"]) as pool:
         store = KeyStore(pool, hasher=hasher, now=lambda: datetime.now(UTC), random_bytes=token_bytes)
-        authenticator = Authenticator(store, hasher=hasher, clock=lambda: seconds[0], anonymous_role=None)
+        authenticator = authenticator_of(store, hasher, clock=lambda: seconds[0])
+        visit = visit_of(pool)
         key = await store.create("alice", Role.APPROVER)
         for _ in range(3):
-            assert (await authenticator.authenticate([f"Bearer {key.text}"])).person == "alice"
+            assert (await authenticator.authenticate([f"Bearer {key.text}"], visit)).person == "alice"
         assert CountingHasher.count == 1
         seconds[0] = REMEMBERED_SECONDS
-        assert (await authenticator.authenticate([f"BEARER {key.text}"])).role is Role.APPROVER
+        assert (await authenticator.authenticate([f"BEARER {key.text}"], visit)).role is Role.APPROVER
         assert CountingHasher.count == 2
         unknown = api_key.generate(token_bytes)
         for _ in range(2):
             with pytest.raises(CallerRefused):
-                await authenticator.authenticate([f"Bearer {unknown.text}"])
+                await authenticator.authenticate([f"Bearer {unknown.text}"], visit)
         assert CountingHasher.count == 4
         with pytest.raises(CallerRefused) as missing:
-            await authenticator.authenticate([])
+            await authenticator.authenticate([], visit)
         assert missing.value.code is Code.KEY_MISSING
+
+
+async def test_nobody_waits_for_ever_behind_others_new_keys(
+    database: Database, hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(authenticators, "TURN_SECONDS", 0.05)
+    async with open_database(database.dsn("wingman_api"), database.passwords["wingman_api"]) as pool:
+        store = KeyStore(pool, hasher=hasher, now=lambda: datetime.now(UTC), random_bytes=token_bytes)
+        authenticator = authenticator_of(store, hasher, clock=lambda: 0.0)
+        known, new = [await store.create("alice", Role.APPROVER) for _ in range(2)]
+        await authenticator.authenticate([f"Bearer {known.text}"], visit_of(pool))
+        async with authenticator._turn():
+            with pytest.raises(LimitExceeded) as refused:
+                await authenticator.authenticate([f"Bearer {new.text}"], visit_of(pool))
+            assert refused.value.details == {"retry_after": "1"}
+            await authenticator.authenticate([f"Bearer {known.text}"], visit_of(pool))
+        await authenticator.authenticate([f"Bearer {new.text}"], visit_of(pool))
+
+
+async def test_a_key_whose_row_was_replaced_is_hashed_again(database: Database, hasher: PasswordHasher):
+    seconds = [0.0]
+    async with open_database(database.dsn("wingman_api"), database.passwords["wingman_api"]) as pool:
+        store = KeyStore(pool, hasher=hasher, now=lambda: datetime.now(UTC), random_bytes=token_bytes)
+        authenticator = authenticator_of(store, hasher, clock=lambda: seconds[0])
+        key = await store.create("alice", Role.APPROVER)
+        await authenticator.authenticate([f"Bearer {key.text}"], visit_of(pool))
+        owner = await asyncpg.connect(database.url("postgres"))
+        await owner.execute("UPDATE api_key SET secret_hash = $1", hasher.hash("another"))
+        seconds[0] = ROW_SECONDS
+        with pytest.raises(CallerRefused, match="unknown"):
+            await authenticator.authenticate([f"Bearer {key.text}"], visit_of(pool))
+        await owner.execute("DELETE FROM api_key")
+        await owner.close()
+        with pytest.raises(CallerRefused, match="unknown"):
+            await authenticator.authenticate([f"Bearer {key.text}"], visit_of(pool))
 
 
 async def test_what_is_remembered_is_bounded(database: Database):
     hasher = CountingHasher(time_cost=1, memory_cost=8, parallelism=1)
     async with open_database(database.dsn("wingman_api"), database.passwords["wingman_api"]) as pool:
         store = KeyStore(pool, hasher=hasher, now=lambda: datetime.now(UTC), random_bytes=token_bytes)
-        authenticator = Authenticator(store, hasher=hasher, clock=lambda: 0.0, anonymous_role=None)
-        key = await store.create("alice", Role.APPROVER)
-        authenticator._remembered = {bytes([n >> 8, n & 255]): 1.0 for n in range(REMEMBERED_KEYS)}
-        await authenticator.authenticate([f"Bearer {key.text}"])
-        assert len(authenticator._remembered) == 1
+        authenticator = authenticator_of(store, hasher, clock=lambda: 0.0)
+        key, other = [await store.create("alice", Role.APPROVER) for _ in range(2)]
+        await authenticator.authenticate([f"Bearer {key.text}"], visit_of(pool))
+        known = next(iter(authenticator._known.values()))
+        authenticator._known = {bytes([n >> 8, n & 255]): known for n in range(REMEMBERED_KEYS)}
+        await authenticator.authenticate([f"Bearer {other.text}"], visit_of(pool))
+        assert len(authenticator._known) == 1
 
 
 async def test_many_first_uses_at_once_all_pass(api: Api):

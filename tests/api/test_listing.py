@@ -42,6 +42,34 @@ async def test_pages_by_status_and_worker(api: Api):
     assert [request["id"] for request in by_worker["approvals"]] == [other]
 
 
+async def test_pages_by_risk_and_time(api: Api):
+    first = (await api.asked(task_name="one"))["request"]
+    second = (await api.asked(task_name="wipe two"))["request"]
+    third = (await api.asked(task_name="three"))["request"]
+    when = second["created_at"]
+    for query, expected in (
+        ("risk=HIGH", [second]),
+        ("risk=LOW", []),
+        (f"since={when}", [third, second]),
+        (f"until={when}", [first]),
+        (f"since={when}&until={third['created_at']}&risk=HIGH&status=PENDING&worker=agent-7", [second]),
+        (f"since={third['created_at']}&until={when}", []),
+        ("since=2000-01-01t00:00:00z&until=2999-12-31T23:59:59.123456789%2B14:00&limit=1", [third]),
+    ):
+        page = (await api.call("alice", "GET", f"/approvals?{query}")).json()
+        assert [request["id"] for request in page["approvals"]] == [request["id"] for request in expected], query
+
+
+async def test_pages_follow_each_other_within_a_selection(api: Api):
+    ids = [(await api.asked(task_name=f"wipe {n}"))["request"]["id"] for n in range(3)]
+    await api.asked(task_name="ordinary")
+    first = (await api.call("alice", "GET", "/approvals?risk=HIGH&limit=2")).json()
+    cursor = first["next_cursor"]
+    second = (await api.call("alice", "GET", f"/approvals?risk=HIGH&limit=2&cursor={cursor}")).json()
+    assert [request["id"] for request in first["approvals"] + second["approvals"]] == ids[::-1]
+    assert second["next_cursor"] is None
+
+
 async def test_a_workers_key_sees_its_own_requests_alone(api: Api):
     mine = (await api.asked("worker"))["request"]["id"]
     other = (await api.asked("other-worker", worker_id="agent-8"))["request"]["id"]
@@ -72,6 +100,15 @@ BAD_QUERIES = (
     "limit=x",
     "status=DONE",
     "worker=a%20b",
+    "risk=high",
+    "since=1700000000",
+    "since=2026-01-01",
+    "since=2026-01-01T00:00:00",
+    "since=2026-13-01T00:00:00Z",
+    "since=0001-01-01T00:00:00%2B14:00",
+    "until=9999-12-31T23:59:59-14:00",
+    "until=2026-01-01T00:00:00Z%00",
+    "until=",
 )
 
 
@@ -85,3 +122,19 @@ async def test_an_unknown_request_is_not_found(api: Api):
     response = await api.call("alice", "GET", f"/approvals/apr_{'2' * 26}")
     assert (response.status_code, response.json()["code"]) == (404, "APPROVAL_UNKNOWN")
     assert response.json()["details"] == {"id": f"apr_{'2' * 26}"}
+
+
+MANY_LATE = """
+INSERT INTO approval_request (id, worker, requested_by, environment, task_name, instruction, status, people_needed,
+                              risk_level, dedupe_digest, created_at, expires_at)
+SELECT 'apr_' || lpad(translate(n::text, '0189', 'abcd'), 26, 'z'), 'agent-9', 'agent-9', 'test', 'x', 'x', 'PENDING',
+       1, 'LOW', 'late ' || n, now() - interval '2 hours', now() - interval '1 hour'
+FROM generate_series(1, 1200) AS n
+"""
+
+
+async def test_however_many_expired_none_of_them_is_pending(api: Api):
+    await api.sql(MANY_LATE)
+    assert (await api.call("alice", "GET", "/approvals/pending")).json() == {"pending": [], "count": 0}
+    events = await api.sql("SELECT count(*) AS n FROM approval_history WHERE event = 'expired'")
+    assert events[0]["n"] == 1200

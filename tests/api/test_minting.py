@@ -31,7 +31,7 @@ def token(at: datetime, place: Path, status: Status = Status.APPROVED) -> dict[s
     kid = create_token_key(place / "token.pem", place / "public")
     signer = Signer((place / "token.pem").read_text(), kid, "3" * 64, 60)
     mint = Mint(signer, environment="test", now=lambda: at, new_id=lambda: "j" * 26)
-    payload = mint.token(record(status), COMMAND).split(".")[1]
+    payload = mint.token(record(status), COMMAND, token_id=mint.token_id()).split(".")[1]
     claims: dict[str, object] = json.loads(base64.urlsafe_b64decode(payload + "=="))
     return claims
 

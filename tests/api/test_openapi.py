@@ -22,11 +22,34 @@ OPERATIONS = {
     "getExecution",
     "followExecutionOutput",
     "explainPolicy",
+    "checkInstruction",
     "getMetrics",
     "mintToken",
     "listAuditRecords",
     "getCheckpoint",
     "getReceipt",
+    "followEvents",
+    "listEventConsumers",
+    "getEventConsumer",
+    "putEventConsumer",
+    "deleteEventConsumer",
+    "listEventConsumerNotes",
+    "getEventConsumerNote",
+    "getWhoAmI",
+    "logClaim",
+    "verifyClaim",
+    "getStatistics",
+}
+
+
+REPEATABLE = {
+    "requestApproval",
+    "approveApproval",
+    "rejectApproval",
+    "cancelApproval",
+    "startExecution",
+    "logClaim",
+    "verifyClaim",
 }
 
 
@@ -56,8 +79,31 @@ def test_every_operation_is_tagged_described_and_declares_its_problems(document:
             content = response["content"]
             assert set(content) == {"application/problem+json"}, (name, status)
             assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
-        expected = {"422", "500", "503"} | (set() if operation["tags"] == ["system"] else {"401", "403"})
+        expected = {"422", "500", "503"} | (set() if operation["tags"] == ["system"] else {"401", "429"})
         assert expected <= set(operation["responses"]), name
+        assert "403" in operation["responses"] or name == "getWhoAmI" or operation["tags"] == ["system"], name
+
+
+def test_what_counts_requests_says_so_in_header_fields(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            fields = set(response.get("headers", ()))
+            assert ({"RateLimit-Policy", "RateLimit"} <= fields) is ("security" in operation), (name, status)
+            waits = status in {"429", "503"} or (status == "409" and name in REPEATABLE)
+            assert ("Retry-After" in fields) is waits, (name, status)
+            assert ("Idempotent-Replayed" in fields) is (name in REPEATABLE and status in {"200", "202"}), (
+                name,
+                status,
+            )
+
+
+def test_what_creates_or_decides_is_repeatable(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        keys = [each for each in operation.get("parameters", ()) if each["name"] == "Idempotency-Key"]
+        assert len(keys) == (name in REPEATABLE), name
+        for key in keys:
+            assert (key["in"], key["required"]) == ("header", False)
+            assert {"409", "422"} <= set(operation["responses"])
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]):
@@ -65,8 +111,9 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]):
     assert {"Problem", "Place", "RequestView", "ExecutionView", "PreviewView"} <= set(schemas)
     assert "HTTPValidationError" not in schemas
     for reference in references(document):
-        assert reference.startswith("#/components/schemas/")
-        assert reference.rpartition("/")[2] in schemas
+        root, components, kind, name = reference.split("/")
+        assert (root, components) == ("#", "components")
+        assert name in document["components"][kind], reference
 
 
 def test_every_object_refuses_unknown_fields(document: dict[str, Any]):
@@ -76,8 +123,8 @@ def test_every_object_refuses_unknown_fields(document: dict[str, Any]):
 
 
 def test_output_is_declared_as_server_sent_events(document: dict[str, Any]):
-    content = operations(document)["followExecutionOutput"]["responses"]["200"]["content"]
-    assert "text/event-stream" in content
+    for name in ("followExecutionOutput", "followEvents"):
+        assert set(operations(document)[name]["responses"]["200"]["content"]) == {"text/event-stream"}
 
 
 def references(value: Any) -> list[str]:  # noqa: ANN401

@@ -46,7 +46,7 @@ async def stage(api: Api, clock: Clock) -> AsyncIterator[Stage]:
         relay = Relay(
             ExecutionStore(database), now=clock.now, log=structlog.wrap_logger(None, processors=[collect]), patience=0.1
         )
-        yield Stage(relay, Errand(request_id, 0, "agent-7", key_id), log)
+        yield Stage(relay, Errand(request_id, 0, "agent-7", "agent-7", key_id), log)
         await relay.close(0)
 
 

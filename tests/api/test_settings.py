@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from tests.conftest import of_an_unknown_curve
+from wingman_api.claims.probes.hosts import Host
 from wingman_api.settings import load, thumbprint, tls_files, token_key
 from wingman_cli.pki import Authority
 from wingman_core.errors import SettingInvalid
@@ -16,7 +17,10 @@ def test_a_full_environment_loads(environ: dict[str, str]):
     settings = load(environ)
     assert (settings.environment, settings.anonymous_role) == ("test", "worker")
     assert (settings.token_lifetime, settings.expiry_high, settings.expiry) == (60, 900, 3600)
+    assert (settings.event_retention, settings.event_streams, settings.checkpoint_every) == (30, 32, 3600)
     assert environ["DB_PASSWORD"] not in repr(settings)
+    assert (settings.consensus_enabled, settings.high_risk_people) == (True, 1)
+    assert not load({**environ, "WINGMAN_CONSENSUS_ENABLED": "0"}).consensus_enabled
     environ["WINGMAN_ANONYMOUS_ROLE"] = ""
     assert load(environ).anonymous_role is None
 
@@ -32,6 +36,7 @@ REQUIRED = [
     "WINGMAN_TLS_CA",
     "WINGMAN_TOKEN_KEY",
     "WINGMAN_TOKEN_KID",
+    "WINGMAN_CLAIMS_LEDGER",
 ]
 
 
@@ -54,9 +59,26 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_GATEWAY_ADDRESS", "gateway"),
         ("WINGMAN_ANONYMOUS_ROLE", "operator"),
         ("WINGMAN_TOKEN_KID", "a b"),
-        ("WINGMAN_TOKEN_LIFETIME", "301"),
-        ("WINGMAN_TOKEN_LIFETIME", "x"),
-        ("WINGMAN_EXPIRY", "1"),
+        ("WINGMAN_CONSENSUS_ENABLED", "maybe"),
+        ("WINGMAN_HIGH_RISK_PEOPLE", "0"),
+        ("WINGMAN_HIGH_RISK_PEOPLE", "10"),
+        ("WINGMAN_EVENT_RETENTION", "0"),
+        ("WINGMAN_EVENT_STREAMS", "0"),
+        ("WINGMAN_CHECKPOINT_EVERY", "59"),
+        ("WINGMAN_STALL", "0"),
+        ("WINGMAN_PUBLISHED_ON_LOOPBACK", "perhaps"),
+        ("WINGMAN_RATE_LIMIT_READS", "0/60"),
+        ("WINGMAN_RATE_LIMIT_WRITES", "600"),
+        ("WINGMAN_RATE_LIMIT_ANONYMOUS", "600/86400"),
+        ("WINGMAN_RATE_LIMIT_FAILURES", ""),
+        ("WINGMAN_CLAIM_ROOTS", "tmp"),
+        ("WINGMAN_CLAIM_ROOTS", "/srv:/a/../b"),
+        ("WINGMAN_CLAIM_ROOTS", "/srv\0"),
+        ("WINGMAN_CLAIM_HIDDEN", "."),
+        ("WINGMAN_CLAIM_HOSTS", "http://example.org"),
+        ("WINGMAN_CLAIM_HOSTS", "example.org,*"),
+        ("WINGMAN_CLAIM_HOSTS", "127.1"),
+        ("WINGMAN_CLAIM_MACHINE", "maybe"),
         ("DB_PASSWORD", ""),
         ("WINGMAN_DATABASE_URL", ""),
         ("WINGMAN_DATABASE_URL", "localhost"),
@@ -64,6 +86,12 @@ def test_a_missing_setting_is_named(environ: dict[str, str], name: str):
         ("WINGMAN_DATABASE_URL", "postgresql://api@/wingman"),
         ("WINGMAN_DATABASE_URL", "postgresql://api@db/"),
         ("WINGMAN_DATABASE_URL", "postgresql://api:hunter2@db/wingman"),
+        ("WINGMAN_LLM_URL", "127.0.0.1:11434"),
+        ("WINGMAN_LLM_TIMEOUT", "0"),
+        ("WINGMAN_LLM_TIMEOUT", "31"),
+        ("WINGMAN_TOKEN_LIFETIME", "301"),
+        ("WINGMAN_TOKEN_LIFETIME", "x"),
+        ("WINGMAN_EXPIRY", "1"),
     ],
 )
 def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str):
@@ -75,12 +103,69 @@ def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, 
     assert "\n" not in str(refused.value)
 
 
+def test_claims_are_looked_at_nowhere_by_default_and_where_lists_say(environ: dict[str, str]):
+    settings = load({name: value for name, value in environ.items() if not name.startswith("WINGMAN_CLAIM_")})
+    assert (settings.root_directories, settings.hosts, settings.claim_machine) == ((), (), False)
+    environ["WINGMAN_CLAIM_ROOTS"] = "/srv/a: /srv/b/ ::"
+    environ["WINGMAN_CLAIM_HIDDEN"] = "/srv/a/keys"
+    environ["WINGMAN_CLAIM_HOSTS"] = "Example.org., web:8080,"
+    settings = load(environ)
+    assert settings.root_directories == ("/srv/a", "/srv/b/")
+    assert settings.hidden_directories == ("/srv/a/keys",)
+    assert settings.hosts == (Host("example.org", None), Host("web", 8080))
+
+
+def test_a_language_model_has_a_name_and_its_key_is_not_shown(environ: dict[str, str]):
+    assert load(environ).llm_url == ""
+    environ |= {"WINGMAN_LLM_URL": "http://127.0.0.1:11434/v1", "WINGMAN_LLM_KEY": "sesame"}
+    with pytest.raises(SettingInvalid, match="a model's name is needed") as refused:
+        load(environ)
+    assert refused.value.details == {"setting": "WINGMAN_LLM_MODEL"}
+    settings = load({**environ, "WINGMAN_LLM_MODEL": "small"})
+    assert (settings.llm_model, settings.llm_key.get_secret_value()) == ("small", "sesame")
+    assert "sesame" not in repr(settings)
+
+
 def test_nobody_is_anonymous_in_prd(environ: dict[str, str]):
     environ["WINGMAN_ENVIRONMENT"] = "prd"
     with pytest.raises(SettingInvalid, match="WINGMAN_ANONYMOUS_ROLE is refused in PRD"):
         load(environ)
     del environ["WINGMAN_ANONYMOUS_ROLE"]
     assert load(environ).environment == "prd"
+
+
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1:8100", "127.8.9.10:0", "[::1]:8100", "::1:8100", "localhost:8100", "[::1%lo]:1"]
+)
+def test_callers_without_a_key_are_let_in_on_loopback(environ: dict[str, str], listen: str):
+    assert load(environ | {"WINGMAN_API_LISTEN": listen}).anonymous_role == "worker"
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [
+        "0.0.0.0:8100",
+        "[::]:8100",
+        "[]:8100",
+        "192.0.2.1:8100",
+        "[::ffff:127.0.0.1]:8100",
+        "[fe80::1]:8100",
+        "api:8100",
+        "localhost.example.com:8100",
+        "127.1:8100",
+        "127.0.0.1.example.com:8100",
+        "0177.0.0.1:8100",
+    ],
+)
+def test_callers_without_a_key_are_refused_where_others_can_connect(environ: dict[str, str], listen: str):
+    environ["WINGMAN_API_LISTEN"] = listen
+    with pytest.raises(SettingInvalid, match="published on loopback alone") as refused:
+        load(environ)
+    assert refused.value.details == {"setting": "WINGMAN_ANONYMOUS_ROLE"}
+    assert load(environ | {"WINGMAN_PUBLISHED_ON_LOOPBACK": "1"}).anonymous_role == "worker"
+    assert load(environ | {"WINGMAN_ANONYMOUS_ROLE": ""}).anonymous_role is None
+    with pytest.raises(SettingInvalid, match="refused in PRD"):
+        load(environ | {"WINGMAN_PUBLISHED_ON_LOOPBACK": "1", "WINGMAN_ENVIRONMENT": "prd"})
 
 
 def test_the_thumbprint_is_the_certificates(environ: dict[str, str], pki: Authority):

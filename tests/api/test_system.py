@@ -36,7 +36,7 @@ async def test_healthy_when_all_is_well(api: Api):
     assert response.status_code == 200
     assert response.json() == {
         "status": "healthy",
-        "components": {"database": "healthy", "gateway": "healthy", "engine": "healthy"},
+        "components": {"database": "healthy", "gateway": "healthy", "engine": "healthy", "feed": "healthy"},
     }
     for probe in ("/livez", "/readyz"):
         assert (await api.call(None, "GET", probe)).json() == {"status": "ok"}
@@ -49,7 +49,7 @@ async def test_degraded_when_the_gateway_says_its_engine_is_down(api: Api):
     assert response.status_code == 503
     assert response.json() == {
         "status": "degraded",
-        "components": {"database": "healthy", "gateway": "degraded", "engine": "unhealthy"},
+        "components": {"database": "healthy", "gateway": "degraded", "engine": "unhealthy", "feed": "healthy"},
     }
     assert (await api.call(None, "GET", "/readyz")).status_code == 200
 
@@ -60,7 +60,12 @@ async def test_without_a_gateway_previews_and_executions_say_so_and_decisions_go
     async with serve_api(load(environ), api.clock, []) as (url, _):
         api.url = url
         health = (await api.call(None, "GET", "/health")).json()
-        assert health["components"] == {"database": "healthy", "gateway": "unhealthy", "engine": "unhealthy"}
+        assert health["components"] == {
+            "database": "healthy",
+            "gateway": "unhealthy",
+            "engine": "unhealthy",
+            "feed": "healthy",
+        }
         asked = await api.ask(task_name="new")
         assert (asked.status_code, asked.json()["code"]) == (503, "GATEWAY_UNAVAILABLE")
         assert asked.headers["retry-after"] == "2"

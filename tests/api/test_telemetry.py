@@ -53,7 +53,7 @@ async def test_a_trace_goes_through_the_api_into_the_gateway(environ: dict[str, 
     async with collecting() as collector:
         leaving = traced(collector.url, "1", "test")
         telemetry = leaving.__enter__()
-        async with serve_api(load(environ), Clock(), [], telemetry) as (url, _):
+        async with serve_api(load(environ), Clock(), [], telemetry=telemetry) as (url, _):
             api.url = url
             headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
             await api.call("worker", "GET", f"/policy/explain?command={RESTART}", headers=headers)
@@ -81,7 +81,7 @@ async def test_a_correlation_id_goes_on_into_the_gateway(api: Api):
 async def test_a_collector_that_is_down_costs_no_request(environ: dict[str, str], api: Api):
     environ["WINGMAN_GATEWAY_ADDRESS"] = api.gateway.address
     with traced("http://127.0.0.1:1", "1", "test") as telemetry:
-        async with serve_api(load(environ), Clock(), [], telemetry) as (url, _):
+        async with serve_api(load(environ), Clock(), [], telemetry=telemetry) as (url, _):
             api.url = url
             assert (await api.call("worker", "GET", "/approvals/pending")).status_code == 200
 

@@ -5,13 +5,14 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.running import Up, wingman
+from tests.cli.running import Up, until, wingman
 from wingman_cli.embedded_db import SUPERUSER, EmbeddedPostgres
 from wingman_cli.engine import DockerEngine
 from wingman_cli.instance import Instance
@@ -164,7 +165,12 @@ def test_an_instruction_can_come_from_standard_input(up: Up, run: Run):
         ("policy explain 'docker ps' 'docker images'", 2, "REQUEST_INVALID"),
         ("keys create ann --role king", 2, "SETTING_INVALID"),
         ("keys create 'no name' --role worker", 2, "REQUEST_INVALID"),
+        ("keys create ann --role worker --expires tomorrow", 2, "SETTING_INVALID"),
+        ("keys create ann --role worker --expires 0d", 2, "SETTING_INVALID"),
         ("keys revoke nothing", 5, "NOT_FOUND"),
+        ("keys rotate nothing", 5, "NOT_FOUND"),
+        ("keys rotate nothing --overlap -1h", 2, "SETTING_INVALID"),
+        ("keys speaks-for nothing --add ann", 5, "NOT_FOUND"),
         ("audit verify --verifier-key /nonexistent", 2, "SETTING_INVALID"),
         ("pki issue king", 2, "SETTING_INVALID"),
     ],
@@ -182,6 +188,12 @@ def test_policy_explain_says_who_must_agree_and_why(run: Run, web: str):
     assert document(forbidden)["verdict"]["outcome"] == "forbidden"
     assert document(forbidden)["verdict"]["policies"] == ["no-shell"]
     assert "no-shell" in run(f"policy explain -w somebody docker exec {web} sh -c ls", 3).stdout
+
+
+def _refused(up: Up, key_file: Path) -> bool:
+    """Whether the API knows already that a key is revoked."""
+    line = ["--data-dir", str(up.data_dir), "--key-file", str(key_file), "pending"]
+    return CliRunner().invoke(app, line).exit_code == 3
 
 
 def test_keys_are_made_listed_and_revoked(run: Run, up: Up, tmp_path: Path):
@@ -202,10 +214,40 @@ def test_keys_are_made_listed_and_revoked(run: Run, up: Up, tmp_path: Path):
     assert run(f"--key-file {file} pending").exit_code == 0
     second = file.read_text().split("_")[1]
     assert run(f"keys revoke {second}").stdout == f"Key {second} is revoked.\n"
+    until(lambda: _refused(up, file), seconds=5)
     assert run(f"--key-file {file} pending", 3).stderr.startswith("KEY_INVALID: ")
     table = run("keys list").stdout
     assert key_id in table
     assert "secret" not in table
+
+
+def test_keys_are_rotated_and_end(run: Run, tmp_path: Path):
+    old, new = tmp_path / "old.key", tmp_path / "new.key"
+    run(f"keys create eve --role auditor --expires 90d --save {old}")
+    old_id = old.read_text().split("_")[1]
+    assert "which works for 1h more" in run(f"keys rotate {old_id} --save {new}").stdout
+    new_id = new.read_text().split("_")[1]
+    for file in (old, new):
+        run(f"--key-file {file} pending")
+    third = document(run(f"keys rotate {old_id} --overlap 0s --expires 7d --json"))
+    assert (third["replaces"], third["key"].split("_")[1]) == (old_id, third["id"])
+    listed = {key["id"]: key for key in document(run("keys list --json"))}
+    created, expires = (datetime.fromisoformat(listed[new_id][name]) for name in ("created_at", "expires_at"))
+    assert expires - created == timedelta(days=90)
+    assert "expires" in run("keys list").stdout
+    assert run(f"keys rotate {old_id}", 3).stderr.startswith("KEY_INVALID: ")
+    assert run(f"keys rotate {new_id} --save {new}", 2).stderr.startswith("SETTING_INVALID: ")
+
+
+def test_who_a_service_speaks_for_can_be_changed(run: Run):
+    service = document(run("keys create bot --role service --speaks-for ann --json"))["id"]
+    assert run(f"keys speaks-for {service}").stdout == f"Key {service} speaks for ann.\n"
+    changed = document(run(f"keys speaks-for {service} --add bob --add carl --remove ann --json"))
+    assert changed == {"id": service, "speaks_for": ["bob", "carl"]}
+    gone = run(f"keys speaks-for {service} --remove bob --remove carl").stdout
+    assert gone == f"Key {service} speaks for nobody.\n"
+    worker = document(run("keys create ann --role worker --json"))["id"]
+    assert run(f"keys speaks-for {worker} --add bob", 2).stderr.startswith("REQUEST_INVALID: ")
 
 
 def test_the_log_is_shown_and_verified(run: Run, up: Up, web: str, tmp_path: Path):

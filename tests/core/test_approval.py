@@ -24,11 +24,12 @@ from wingman_core.approval import (
     reject,
     status_at,
 )
+from wingman_core.characters import INVISIBLE
 from wingman_core.errors import ApprovalRefused, CanonicalError, Code
 
 START = datetime(2025, 6, 1, 12, tzinfo=UTC)
 END = START + timedelta(hours=1)
-PEOPLE = ["Ada", "ADA", " ada ", "\N{FULLWIDTH LATIN CAPITAL LETTER A}da", "A\u200bda", "Grace", "Edsger"]
+PEOPLE = ["Ada", "ADA", " ada ", "\N{FULLWIDTH LATIN CAPITAL LETTER A}da", "A\u200bda", "Ada\u3164", "Grace", "Edsger"]
 
 
 def request(people: int = 1, **changes: object) -> Request:
@@ -73,7 +74,7 @@ def test_two_people_of_two_approve():
     assert approve(first, yes("Grace")).status is Status.APPROVED
 
 
-@pytest.mark.parametrize("person", PEOPLE[:5])
+@pytest.mark.parametrize("person", PEOPLE[:6])
 def test_one_person_counts_once_in_whatever_spelling(person: str):
     first = approve(request(2), yes("Ada"))
     assert code_of(lambda: approve(first, yes(person))) is Code.APPROVAL_TWICE
@@ -136,16 +137,23 @@ def test_a_decision_that_says_the_opposite_is_a_bug():
         reject(request(), yes("Ada"))
 
 
-@pytest.mark.parametrize("name", ["", " ", "\n", "\u200b\u2060", "\u00a0"])
+@pytest.mark.parametrize("name", ["", " ", "\n", "\u200b\u2060", "\u00a0", "\u3164 \ufe0f"])
 def test_a_person_needs_a_name(name: str):
     with pytest.raises(ValueError, match="name"):
         person_key(name)
 
 
+def test_what_nobody_can_see_is_no_part_of_a_name():
+    for character in INVISIBLE:
+        assert person_key(f"A{character}da{character}") == person_key("Ada")
+        with pytest.raises(ValueError, match="name"):
+            person_key(character)
+
+
 def test_whatever_can_be_seen_is_a_name():
     for point in range(maxunicode + 1):
         character = chr(point)
-        if character.isprintable() and not character.isspace():
+        if character.isprintable() and not character.isspace() and character not in INVISIBLE:
             assert person_key(character)
 
 

@@ -3,11 +3,15 @@
 Examples of real formats are put together here, so that no scanner takes them for leaks.
 """
 
+import time
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wingman_core.redaction import MARKER, MAX_HELD, MAX_PEM, TAIL, Redactor, redact_environment, redact_text
+from wingman_core.secret_forms import secrets_in
 
 DASHES = "-" * 5
 BEGIN, END = f"{DASHES}BEGIN RSA PRIVATE KEY{DASHES}", f"{DASHES}END RSA PRIVATE KEY{DASHES}"
@@ -24,6 +28,11 @@ REDACTED = {
     "password: hunter2": "password: [redacted]",
     "user bob, password: hunter2 is wrong": "user bob, password: [redacted] is wrong",
     "PGPASSWORD=x": "PGPASSWORD=[redacted]",
+    "PASS=hunter2 and more": "PASS=[redacted]",
+    "  -e pass=hunter2": "  -e pass=[redacted]",
+    "see dbpass=hunter2 x": "see dbpass=[redacted] x",
+    "see smtpPass: hunter2 x": "see smtpPass: [redacted] x",
+    "see userpwd=bob:hunter2 x": "see userpwd=[redacted] x",
     "ssh_key := abc": "ssh_key := [redacted]",
     "api-key => abc": "api-key => [redacted]",
     "AccountKey=abc;": "AccountKey=[redacted]",
@@ -46,6 +55,12 @@ REDACTED = {
     '{"a":1,"token":-1.5e3}': '{"a":1,"token":"[redacted]"}',
     '["DB_PASSWORD=a b","X=1"]': '["DB_PASSWORD=[redacted]","X=1"]',
     "['DB_PASSWORD=a b', 'X=1']": "['DB_PASSWORD=[redacted]', 'X=1']",
+    '["PASS=a b","X=1"]': '["PASS=[redacted]","X=1"]',
+    '{"pass": "hunter2"}': '{"pass": "[redacted]"}',
+    '{"pwd":"hunter2","n":1}': '{"pwd":"[redacted]","n":1}',
+    "{'pass': 'x', 'PWD' : 'y'}": "{'pass': '[redacted]', 'PWD' : '[redacted]'}",
+    '{\\"pass\\":\\"x\\",\\"u\\":1}': '{\\"pass\\":\\"[redacted]\\",\\"u\\":1}',
+    '{"dbpass":"x"}': '{"dbpass":"[redacted]"}',
     "{'password': 'x', 'user': 1}": "{'password': '[redacted]', 'user': 1}",
     '{\\"password\\":\\"x\\",\\"u\\":1}': '{\\"password\\":\\"[redacted]\\",\\"u\\":1}',
     '"url": "https://h/?token=a&b=c", "n": 1': '"url": "https://h/?token=[redacted]", "n": 1',
@@ -60,6 +75,7 @@ REDACTED = {
     "1 root mysqld --password hunter2 --port 1": "1 root mysqld --password [redacted] --port 1",
     "curl --oauth2-access-token 'a b' x": "curl --oauth2-access-token '[redacted]' x",
     "x --db-password=hunter2 y": "x --db-password=[redacted] y",
+    "x --pass hunter2 --pwd 'a b' y": "x --pass [redacted] --pwd '[redacted]' y",
     # URLs.
     "postgres://user:p@ss/w:rd@host/db": "postgres://user:[redacted]@host/db",
     "redis://:secret@host:6379": "redis://:[redacted]@host:6379",
@@ -106,6 +122,9 @@ UNCHANGED = [
     "token-service:1.2 password-store:latest secret@sha256:abc",
     "Author: Ada\nAuthorised users: 5",
     "passed: 12, failed: 0",
+    "PASS: test_one\nFAIL: test_two\n2 tests pass=1 fail=1 bypass=1 compass: north",
+    '{"pass":12,"fail":0} {"pass":true} {"passed":"all"} {"bypass":"on"}',
+    "pwd=/srv PWD=/root pwd: /srv --passive x",
     '{"token":null,"secret":true,"password":"","tokens":[],"secrets":{},"auth":false}',
     "DB_PASSWORD=",
     "https://example.com:443/path?x=1",
@@ -236,9 +255,44 @@ def test_after_a_private_key_of_one_endless_line_output_goes_on():
     assert redactor.feed(b"\n") == b"x" * (TAIL + 1) + b"\n"
 
 
+LINES: dict[str, Callable[[int], bytes]] = {
+    "values behind spaces": lambda size: b"x token=x " * (size // 10),
+    "values in quotes": lambda size: b'"token=x" ' * (size // 10),
+    "values behind an open quote": lambda size: b'"' + b"x token='' " * (size // 11),
+    "values in single quotes": lambda size: b"'token= " * (size // 8),
+    "escaped quotes": lambda size: b'\\"token=x ' * (size // 10),
+    "containers in JSON": lambda size: b'"token":[' * (size // 9),
+    "nulls in JSON": lambda size: b'"token":null,' * (size // 13),
+    "a long word, then values": lambda size: b"a" * (size // 2) + b" token=x" * (size // 16),
+    "many spaces, then values": lambda size: b" " * (size // 2) + b"x token=x" * (size // 18),
+    "flags in quotes": lambda size: b"--token 'x " * (size // 11),
+    "addresses": lambda size: b"a://b:c@d " * (size // 10),
+    "keys that begin": lambda size: (BEGIN[:5].encode() + b"BEGIN ") * (size // 11),
+}
+
+
+def seconds_for(line: bytes) -> float:
+    """The least CPU time of three searches of one line."""
+    times: list[float] = []
+    for _ in range(3):
+        began = time.process_time()
+        secrets_in(line)
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_work_grows_with_the_line_and_not_with_its_square(name: str):
+    """Sixteen times the line is about 16 times the work; it would be 256 times where every name looks back."""
+    small, large = (seconds_for(LINES[name](size)) for size in (4_000, 64_000))
+    assert large < 64 * small
+
+
 HOSTILE = {
     "one word": b"x" * 1_000_000,
     "names": b"token=" * 160_000,
+    "values behind spaces": b"x token=x " * 100_000,
+    "containers": b'"token":[' * 110_000,
     "names in quotes": b"password='" * 100_000,
     "names without an end": b"pass_" * 200_000,
     "quotes": b'"' * 1_000_000,

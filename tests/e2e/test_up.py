@@ -187,6 +187,7 @@ def test_without_an_engine_everything_else_works(without_engine: Up):
         "database": "healthy",
         "gateway": "degraded",
         "engine": "unhealthy",
+        "feed": "healthy",
     }
     refused = wingman(data_dir, "request", "docker", "ps")
     assert (refused.returncode, refused.stderr.split(":")[0]) == (4, "ENGINE_UNAVAILABLE")

@@ -28,6 +28,7 @@ from wingman_core.claims import Claims, Decider
 from wingman_core.command import Operation, operation_digest, parse, references, render
 from wingman_core.errors import Code, TargetRefused, Unavailable
 from wingman_core.notes import verifier_key_of
+from wingman_core.observation import ContainerState, PathState
 from wingman_core.target import Reference, Target, targets_digest
 from wingman_core.verdict import BlastRadius
 from wingman_gateway.audit_reader import AuditReader
@@ -84,6 +85,10 @@ class FakeEngine:
         """The canonical commands that were acted on, with the ids of their targets."""
         self.stopped: list[str] = []
         """The canonical commands whose act was ended from outside."""
+        self.leaving: list[str] = []
+        """Containers that are listed, and gone when they are looked at."""
+        self.labels: dict[str, dict[str, str]] = {}
+        self.privileges: dict[str, tuple[str, ...]] = {}
         self.script: Script = succeed
         self.testimony = Testimony("SUCCEEDED", 0, '{"fake":true}')
         self.asked: list[tuple[str, str, dict[str, str]]] = []
@@ -111,12 +116,36 @@ class FakeEngine:
         if not found and reference.role == "object":
             raise TargetRefused(Code.TARGET_NOT_FOUND, f"no container is named {reference.name!a}")
         return Target(
-            reference, found, name=reference.name, image="app:1", labels=(("tier", "front"),), state="running"
+            reference,
+            found,
+            name=reference.name,
+            image="app:1",
+            labels=tuple(self.labels.get(reference.name, {"tier": "front"}).items()),
+            state="running",
+            privileges=self.privileges.get(reference.name, ()),
         )
 
     async def blast_radius(self, _op: Operation, targets: Sequence[Target]) -> BlastRadius:
         self._answer()
         return BlastRadius("web stops", reversible=True, stops=tuple(target.name for target in targets))
+
+    async def state(self, target: Target) -> ContainerState:
+        self._answer()
+        started = datetime(2030, 1, 1, tzinfo=UTC)
+        return ContainerState(target.name, "running", 0, started, 2, target.image, "sha256:" + "c" * 64, "healthy")
+
+    async def processes(self, target: Target) -> frozenset[str]:
+        self._answer()
+        return frozenset({"nginx", target.name})
+
+    async def path(self, target: Target, path: str) -> PathState:
+        self._answer()
+        return PathState("file", len(path + target.name), datetime(2030, 1, 1, tzinfo=UTC), "d" * 64)
+
+    async def running(self, limit: int) -> tuple[tuple[str, ...], bool]:
+        self._answer()
+        listed = (*self.ids, *self.leaving)
+        return listed[:limit], len(listed) <= limit
 
     async def execute(
         self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note

@@ -6,22 +6,25 @@ risk, which can only add people. 6. Store, or find the identical pending request
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from wingman_api.approvals.commands import Parsed, at_index, commands_of
-from wingman_api.approvals.record import Command, HistoryEntry, Record
+from wingman_api.approvals.record import Asked, Command, HistoryEntry, Record, Selection
 from wingman_api.approvals.store import RequestStore
 from wingman_api.gateway import Gateway, Preview
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import AnswerStore
 from wingman_api.identity.caller import Caller
 from wingman_api.previews import PreviewView
+from wingman_api.risk.consensus import Case, Consensus
 from wingman_core import approval
 from wingman_core.approval import Decision, Status
 from wingman_core.canonical import digest
 from wingman_core.errors import ApprovalRefused, CallerRefused, Code, PolicyRefused, WingmanError
-from wingman_core.risk import Level, assess, people_for
+from wingman_core.risk import FLOORS, Level, people_for
 from wingman_core.verdict import Automatic, Forbidden, NeedsPeople
 
 DEDUPE_DOMAIN: Final = "wingman/request/v1"
@@ -37,14 +40,6 @@ class Wish:
     instruction: str
     commands: tuple[str, ...] | None
     environment: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The request a wish led to; ``deduped`` where it was pending already."""
-
-    record: Record
-    deduped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +60,48 @@ class Requests:
     def __init__(  # noqa: PLR0913 - collaborators, by name
         self,
         store: RequestStore,
+        answers: AnswerStore,
         gateway: Gateway,
         *,
+        consensus: Consensus,
         environment: str,
         lifetimes: Lifetimes,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
+        floors: Mapping[Level, int] = FLOORS,
     ) -> None:
-        """Take the collaborators."""
+        """Take the collaborators; ``floors`` says how many people a level of risk asks for at least."""
         self._store = store
+        self._answers = answers
         self._gateway = gateway
+        self._consensus = consensus
         self._environment = environment
         self._lifetimes = lifetimes
+        self._floors = floors
         self._now = now
         self._new_id = new_id
 
-    async def ask(self, wish: Wish, caller: Caller) -> Asked:
-        """Return the request for ``wish``; raise the refusal of the first step that refuses."""
-        # 1. Who asks, for whom, where.
+    async def ask(self, wish: Wish, caller: Caller, once: Once[Asked] | None = None) -> Asked:
+        """Return the request for ``wish``; raise the refusal of the first step that refuses, and ``Replayed``."""
+        # 1. Who asks, for whom, where; and not again.
         caller.require_worker(wish.worker)
         self._require_environment(wish.environment)
+        await self._answers.find(once)
         # 2. and 3. Parse, then preview.
         parsed = commands_of(wish.commands, wish.instruction)
         previews = await asyncio.gather(*(self._preview(p, n, wish.worker) for n, p in enumerate(parsed)))
         # 4. and 5. The policy, then the risk.
         people = max((_people(preview, n) for n, preview in enumerate(previews)), default=SIGN_OFF_PEOPLE)
-        risk = assess(
-            environment=self._environment,
-            effects=[preview.facts.effect for preview in previews],
-            radii=[preview.blast_radius for preview in previews],
-            wording=(wish.task_name, wish.instruction),
+        risk = await self._consensus.weigh(
+            Case(
+                worker=wish.worker,
+                task_name=wish.task_name,
+                instruction=wish.instruction,
+                at=self._now(),
+                commands=tuple(preview.canonical_command for preview in previews),
+                effects=tuple(preview.facts.effect for preview in previews),
+                radii=tuple(preview.blast_radius for preview in previews),
+            )
         )
         # 6. Store, or find.
         now = self._now()
@@ -102,7 +109,7 @@ class Requests:
             request_id=f"apr_{self._new_id()}",
             worker=wish.worker,
             requested_by=caller.person,
-            people_needed=people_for(risk.level, people),
+            people_needed=people_for(risk, people, self._floors),
             expires_at=now + self._lifetimes.of(risk.level),
         )
         record = Record(
@@ -116,8 +123,7 @@ class Requests:
             created_at=now,
             decided_at=now if request.status is Status.AUTO_APPROVED else None,
         )
-        request_id, deduped = await self._store.add(record, _dedupe_digest(record))
-        return Asked(await self._store.get(request_id, now) if deduped else record, deduped)
+        return await self._store.add(record, _dedupe_digest(record), once)
 
     async def explain(self, command: str, worker: str) -> Preview:
         """Return what ``command`` would do and what the policy says; store nothing."""
@@ -145,26 +151,24 @@ class Requests:
         """Return how many requests wait for people, for each level of risk."""
         return dict.fromkeys(Level, 0) | await self._store.waiting()
 
-    async def page(
-        self,
-        *,
-        status: Status | None,
-        worker: str | None,
-        before: tuple[datetime, str] | None,
-        limit: int,
-        caller: Caller,
-    ) -> tuple[Record, ...]:
-        """Return the newest requests older than ``before``, at most ``limit``."""
-        if worker is not None:
-            caller.require_worker(worker)
-        return await self._store.page(
-            status=status, worker=worker or caller.only_worker, before=before, limit=limit, now=self._now()
-        )
+    async def page(self, selection: Selection, limit: int, caller: Caller) -> tuple[Record, ...]:
+        """Return the newest requests of a selection that this caller may see, at most ``limit``."""
+        if selection.worker is not None:
+            caller.require_worker(selection.worker)
+        mine = replace(selection, worker=selection.worker or caller.only_worker)
+        return await self._store.page(mine, limit, self._now())
 
-    async def decide(
-        self, request_id: str, caller: Caller, *, approve: bool, decided_by: str | None, note: str
+    async def decide(  # noqa: PLR0913 - one decision
+        self,
+        request_id: str,
+        caller: Caller,
+        *,
+        approve: bool,
+        decided_by: str | None,
+        note: str,
+        once: Once[Record] | None = None,
     ) -> Record:
-        """Record a person's word; raise ``ApprovalRefused`` where the state or the person does not allow it."""
+        """Record a person's word; raise ``ApprovalRefused`` where state or person do not allow it, and ``Replayed``."""
         person, channel = caller.deciding_as(decided_by)
         now = self._now()
         decision = Decision(person, approve, now, channel, note)
@@ -177,10 +181,19 @@ class Requests:
             actor=person,
             key_id=caller.key_id,
             note=note,
+            once=once,
         )
 
-    async def cancel(self, request_id: str, caller: Caller, *, decided_by: str | None, note: str) -> Record:
-        """Withdraw a request of the caller's own; raise ``ApprovalRefused``."""
+    async def cancel(
+        self,
+        request_id: str,
+        caller: Caller,
+        *,
+        decided_by: str | None,
+        note: str,
+        once: Once[Record] | None = None,
+    ) -> Record:
+        """Withdraw a request of the caller's own; raise ``ApprovalRefused``, and ``Replayed``."""
         if decided_by not in (None, caller.person):
             raise CallerRefused(
                 Code.PERSON_MISMATCH, "decided_by is not the key's person", hint="leave it out, or use their key"
@@ -194,6 +207,7 @@ class Requests:
             actor=caller.person,
             key_id=caller.key_id,
             note=note,
+            once=once,
         )
 
     def _require_environment(self, wanted: str | None) -> None:

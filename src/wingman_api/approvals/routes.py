@@ -5,6 +5,8 @@ from typing import Annotated, Final, cast
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from wingman_api.approvals import cursor as cursors
+from wingman_api.approvals.record import Asked as AskedRecord
+from wingman_api.approvals.record import Record, Selection
 from wingman_api.approvals.requests import Requests, Wish
 from wingman_api.approvals.schemas import (
     MAX_PAGE,
@@ -13,18 +15,22 @@ from wingman_api.approvals.schemas import (
     AskedAnswer,
     Decided,
     HistoryView,
+    LevelName,
+    Moment,
     Name,
     PageAnswer,
     PendingAnswer,
     RequestDetail,
     RequestView,
-    RiskView,
 )
+from wingman_api.idempotency.dependencies import REPEATABLE, once
+from wingman_api.idempotency.once import Once
 from wingman_api.identity.caller import Caller, Permission
 from wingman_api.identity.dependencies import authenticated, permitted
 from wingman_api.problems import declared
 from wingman_core.approval import Status
 from wingman_core.errors import Code
+from wingman_core.risk import Level
 
 KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID, Code.ROLE_MISSING)
 BODY: Final = (Code.REQUEST_TOO_LARGE,)
@@ -44,6 +50,7 @@ ASKING: Final = (
     *KEY,
     *BODY,
     *PREVIEW,
+    *REPEATABLE,
     Code.POLICY_FORBIDS,
     Code.ENVIRONMENT_MISMATCH,
     Code.PERSON_MISMATCH,
@@ -51,6 +58,7 @@ ASKING: Final = (
 DECIDING: Final = (
     *KEY,
     *BODY,
+    *REPEATABLE,
     Code.APPROVAL_UNKNOWN,
     Code.APPROVAL_DECIDED,
     Code.APPROVAL_EXPIRED,
@@ -65,7 +73,7 @@ NOTHING_SAID: Final = Decided()
 router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(authenticated)])
 
 
-def _requests(request: Request) -> Requests:
+async def _requests(request: Request) -> Requests:
     return cast("Requests", request.app.state.requests)
 
 
@@ -74,11 +82,15 @@ Reader = Annotated[Caller, Depends(permitted(Permission.READ))]
 Asker = Annotated[Caller, Depends(permitted(Permission.REQUEST))]
 Decider = Annotated[Caller, Depends(permitted(Permission.DECIDE))]
 Canceller = Annotated[Caller, Depends(permitted(Permission.CANCEL))]
+AskedOnce = Annotated[Once[AskedRecord] | None, Depends(once("requestApproval", AskedAnswer.of))]
+ApprovedOnce = Annotated[Once[Record] | None, Depends(once("approveApproval", RequestView.of))]
+RejectedOnce = Annotated[Once[Record] | None, Depends(once("rejectApproval", RequestView.of))]
+CancelledOnce = Annotated[Once[Record] | None, Depends(once("cancelApproval", RequestView.of))]
 RequestId = Annotated[ApprovalId, Path(description="The request's id.")]
 
 
 @router.post("/request", operation_id="requestApproval", responses=declared(*ASKING))
-async def request_approval(asked: Asked, service: Service, caller: Asker) -> AskedAnswer:
+async def request_approval(asked: Asked, service: Service, caller: Asker, once: AskedOnce) -> AskedAnswer:
     """Preview the commands, weigh the risk, and wait for as many people as policy and risk ask for."""
     wish = Wish(
         worker=asked.worker_id,
@@ -87,16 +99,7 @@ async def request_approval(asked: Asked, service: Service, caller: Asker) -> Ask
         commands=None if asked.commands is None else tuple(asked.commands),
         environment=asked.deployment_env,
     )
-    result = await service.ask(wish, caller)
-    view = RequestView.of(result.record)
-    return AskedAnswer(
-        needs_approval=view.status is Status.PENDING,
-        status=view.status,
-        deduped=result.deduped,
-        request=view,
-        risk=RiskView.of(result.record.risk),
-        previews=tuple(command.preview for command in view.commands),
-    )
+    return AskedAnswer.of(await service.ask(wish, caller, once))
 
 
 @router.get("/pending", operation_id="listPendingApprovals", responses=declared(*KEY))
@@ -115,12 +118,17 @@ async def list_approvals(  # noqa: PLR0913 - query parameters
     *,
     status: Status | None = None,
     worker: Annotated[Name | None, Query()] = None,
+    risk: Annotated[LevelName | None, Query()] = None,
+    since: Annotated[Moment | None, Query(description="Asked at this time or later (RFC 3339).")] = None,
+    until: Annotated[Moment | None, Query(description="Asked before this time (RFC 3339).")] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> PageAnswer:
     """Return a page of requests, newest first."""
     before = None if cursor is None else cursors.decode(cursor)
-    found = await service.page(status=status, worker=worker, before=before, limit=limit + 1, caller=caller)
+    level = None if risk is None else Level[risk]
+    selection = Selection(status=status, worker=worker, level=level, since=since, until=until, before=before)
+    found = await service.page(selection, limit + 1, caller)
     shown = found[:limit]
     more = cursors.encode(shown[-1].created_at, shown[-1].request.id) if len(found) > limit else None
     return PageAnswer(approvals=tuple(RequestView.of(record) for record in shown), next_cursor=more)
@@ -136,25 +144,30 @@ async def get_approval(request_id: RequestId, service: Service, caller: Reader) 
 
 @router.post("/{request_id}/approve", operation_id="approveApproval", responses=declared(*DECIDING))
 async def approve(
-    request_id: RequestId, service: Service, caller: Decider, decided: Decided = NOTHING_SAID
+    request_id: RequestId, service: Service, caller: Decider, once: ApprovedOnce, decided: Decided = NOTHING_SAID
 ) -> RequestView:
     """Record an approval; the request is APPROVED once enough distinct people said so."""
-    record = await service.decide(request_id, caller, approve=True, decided_by=decided.decided_by, note=decided.note)
+    record = await service.decide(
+        request_id, caller, approve=True, decided_by=decided.decided_by, note=decided.note, once=once
+    )
     return RequestView.of(record)
 
 
 @router.post("/{request_id}/reject", operation_id="rejectApproval", responses=declared(*DECIDING))
 async def reject(
-    request_id: RequestId, service: Service, caller: Decider, decided: Decided = NOTHING_SAID
+    request_id: RequestId, service: Service, caller: Decider, once: RejectedOnce, decided: Decided = NOTHING_SAID
 ) -> RequestView:
     """Record a rejection; one is enough."""
-    record = await service.decide(request_id, caller, approve=False, decided_by=decided.decided_by, note=decided.note)
+    record = await service.decide(
+        request_id, caller, approve=False, decided_by=decided.decided_by, note=decided.note, once=once
+    )
     return RequestView.of(record)
 
 
 @router.post("/{request_id}/cancel", operation_id="cancelApproval", responses=declared(*DECIDING))
 async def cancel(
-    request_id: RequestId, service: Service, caller: Canceller, decided: Decided = NOTHING_SAID
+    request_id: RequestId, service: Service, caller: Canceller, once: CancelledOnce, decided: Decided = NOTHING_SAID
 ) -> RequestView:
     """Withdraw a request that the caller made, or that was made in its name."""
-    return RequestView.of(await service.cancel(request_id, caller, decided_by=decided.decided_by, note=decided.note))
+    record = await service.cancel(request_id, caller, decided_by=decided.decided_by, note=decided.note, once=once)
+    return RequestView.of(record)

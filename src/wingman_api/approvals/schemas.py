@@ -1,21 +1,26 @@
 """Requests for approval as HTTP carries them."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, assert_never
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from wingman_api.approvals.record import Asked as AskedRecord
 from wingman_api.approvals.record import Command, HistoryEntry, Record
 from wingman_api.previews import Digest, PreviewView, View
 from wingman_core.approval import Decision, Status
-from wingman_core.risk import Level, Risk, Vote
+from wingman_core.risk import Absence, Level, Risk, Vote
 
 MAX_COMMANDS: Final = 16
 MAX_INSTRUCTION: Final = 64 * 1024
 MAX_NOTE: Final = 2000
 MAX_PAGE: Final = 100
+RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 FIRST_HIGH: Final = 0xA0
 """Past the C1 controls; above, people's languages decide what is printable."""
+FIRST_SURROGATE: Final = "\ud800"
+LAST_SURROGATE: Final = "\udfff"
 
 LevelName = Literal["LOW", "MEDIUM", "HIGH"]
 
@@ -33,14 +38,32 @@ def _level(level: Level) -> LevelName:
 
 
 def _printable(text: str) -> str:
-    """Refuse control characters but tab and line ends: no database text or terminal should meet them."""
+    """Refuse control characters but tab and line ends, and halves of a surrogate pair: no database text has them."""
     if not all(character.isprintable() or character in "\t\n\r" for character in text if ord(character) < FIRST_HIGH):
         raise ValueError("control characters are refused")
+    if any(FIRST_SURROGATE <= character <= LAST_SURROGATE for character in text):
+        raise ValueError("half a surrogate pair is no character")
     return text
+
+
+def _rfc3339(value: object) -> object:
+    """Refuse the other forms of a time that would be understood, such as numbers."""
+    if not isinstance(value, str) or not RFC3339.fullmatch(value):
+        raise ValueError("not a time as RFC 3339 has it, such as 2026-01-31T09:30:00Z")
+    return value
+
+
+def _utc(moment: datetime) -> datetime:
+    """Refuse what no calendar of ours holds: year 1 in a zone east of Greenwich, say."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is out of range") from error
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")]
 Text = Annotated[str, AfterValidator(_printable)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
 ApprovalId = Annotated[str, Field(pattern=r"^apr_[a-z2-7]{26}$", examples=["apr_dbc7jx2mqvg5s3k2h6t4yw7raa"])]
 
 
@@ -102,12 +125,25 @@ class VoteView(View):
         return cls(source=vote.source, level=_level(vote.level), reason=vote.reason)
 
 
+class AbsenceView(View):
+    """A source that should have voted, and did not."""
+
+    source: str
+    reason: str
+
+    @classmethod
+    def of(cls, absence: Absence) -> "AbsenceView":
+        """Return the view of an absence."""
+        return cls(source=absence.source, reason=absence.reason)
+
+
 class RiskView(View):
-    """The highest vote counts; who saw it otherwise is named."""
+    """The highest vote counts; who saw it otherwise, and who was absent, is named."""
 
     level: LevelName
     votes: tuple[VoteView, ...]
     dissent: tuple[VoteView, ...] = Field(description="The votes for a lower level.")
+    absent: tuple[AbsenceView, ...] = Field(description="Sources that failed or were late; they count for nothing.")
 
     @classmethod
     def of(cls, risk: Risk) -> "RiskView":
@@ -116,6 +152,7 @@ class RiskView(View):
             level=_level(risk.level),
             votes=tuple(VoteView.of(vote) for vote in risk.votes),
             dissent=tuple(VoteView.of(vote) for vote in risk.dissent),
+            absent=tuple(AbsenceView.of(absence) for absence in risk.absent),
         )
 
 
@@ -193,6 +230,8 @@ class RequestView(View):
     risk: RiskView
     commands: tuple[CommandView, ...]
     decisions: tuple[DecisionView, ...]
+    decided_by: str | None = Field(description="Whose word approved or rejected it; the last of a quorum.")
+    note: str = Field(description="What that person noted.")
     decision_digest: Digest
     created_at: datetime
     expires_at: datetime
@@ -201,7 +240,7 @@ class RequestView(View):
     @classmethod
     def of(cls, record: Record) -> "RequestView":
         """Return the view of a record."""
-        request = record.request
+        request, last = record.request, record.last_word
         return cls(
             id=request.id,
             worker_id=request.worker,
@@ -215,6 +254,8 @@ class RequestView(View):
             risk=RiskView.of(record.risk),
             commands=tuple(CommandView.of(command) for command in record.commands),
             decisions=tuple(DecisionView.of(decision) for decision in request.decisions),
+            decided_by=last and last.person,
+            note=last.note if last else "",
             decision_digest=record.decision_digest,
             created_at=record.created_at,
             expires_at=request.expires_at,
@@ -237,6 +278,19 @@ class AskedAnswer(View):
     request: RequestView
     risk: RiskView
     previews: tuple[PreviewView, ...]
+
+    @classmethod
+    def of(cls, asked: AskedRecord) -> "AskedAnswer":
+        """Return the answer to a wish."""
+        view = RequestView.of(asked.record)
+        return cls(
+            needs_approval=view.status is Status.PENDING,
+            status=view.status,
+            deduped=asked.deduped,
+            request=view,
+            risk=view.risk,
+            previews=tuple(command.preview for command in view.commands),
+        )
 
 
 class PendingAnswer(View):

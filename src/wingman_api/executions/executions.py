@@ -3,18 +3,19 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from wingman_api.approvals.record import Command, Record
 from wingman_api.approvals.requests import Requests
 from wingman_api.executions.minting import Mint
-from wingman_api.executions.record import Execution, OutputRow
+from wingman_api.executions.record import Execution, OutputRow, Started
 from wingman_api.executions.relay import Errand, Relay
 from wingman_api.executions.signals import Signals, rung
 from wingman_api.executions.store import ExecutionStore, unknown
-from wingman_api.gateway import Accepted, Gateway
+from wingman_api.gateway import Gateway
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import AnswerStore
 from wingman_api.identity.caller import Caller
 from wingman_core.errors import ApprovalRefused, CallerRefused, CapabilityRefused, Code, WingmanError
 
@@ -24,20 +25,13 @@ GRACE: Final = timedelta(seconds=10)
 """How long after RESULT and the last output more may still come, where no relay said that it is complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An execution that the gateway took on."""
-
-    accepted: Accepted
-    approval_id: str
-
-
 class Executions:
     """The use case; ``closing`` says that the process is on its way out, and readers should come again."""
 
     def __init__(  # noqa: PLR0913 - collaborators, by name
         self,
         store: ExecutionStore,
+        answers: AnswerStore,
         requests: Requests,
         gateway: Gateway,
         *,
@@ -49,6 +43,7 @@ class Executions:
     ) -> None:
         """Take the collaborators."""
         self._store = store
+        self._answers = answers
         self._requests = requests
         self._gateway = gateway
         self._mint = mint
@@ -57,22 +52,27 @@ class Executions:
         self._now = now
         self._closing = closing
 
-    async def start(self, approval_id: str, caller: Caller) -> Started:
+    async def start(self, approval_id: str, caller: Caller, once: Once[Started] | None = None) -> Started:
         """Mint for one approved command and give it to the gateway; return once INTENT is durable.
 
         Raises ``ApprovalRefused`` where the request is not approved or has no such command, and the gateway's
         refusal: of two who start the same command, one gets APPROVAL_SPENT with the other's execution id.
+        A request that is repeated raises ``Replayed`` with the execution it started: all its tries use one token
+        id, which is durable before the first and unique among what was ever spent (I12).
         """
         if caller.key_id is None:
             raise CallerRefused(Code.KEY_MISSING, "an execution needs a key", hint="send Authorization: Bearer wm_...")
         request_id, n = parts_of(approval_id)
         record = await self._requests.get(request_id, caller)
         n, command = approved_command(record, n)
-        token = self._mint.token(record, command)
-        errand = Errand(request_id, n, caller.person, caller.key_id)
+        token_id = await self._token_id(once, command.approval_id)
+        token = self._mint.token(record, command, token_id=token_id)
+        errand = Errand(request_id, n, record.request.worker, caller.person, caller.key_id, once)
         try:
             accepted = await self._relay.start(self._gateway.execute(token, command.text), errand)
         except WingmanError as error:
+            if once is not None:
+                await self._replay(once, token_id, command.approval_id)
             raise await self._told(error, command.approval_id) from error
         return Started(accepted, command.approval_id)
 
@@ -101,6 +101,22 @@ class Executions:
                     yield execution
                     return
                 await rung(bell)
+
+    async def _token_id(self, once: Once[Started] | None, approval_id: str) -> str:
+        """Return the id for the token, an earlier try's where there was one; raise ``Replayed``."""
+        token_id = self._mint.token_id()
+        if once is None:
+            return token_id
+        reserved = await self._answers.reserve(once, token_id, self._now())
+        if reserved != token_id:
+            await self._replay(once, reserved, approval_id)
+        return reserved
+
+    async def _replay(self, once: Once[Started], token_id: str, approval_id: str) -> None:
+        """Raise ``Replayed`` where an earlier try, or one that runs beside this one, has spent the approval."""
+        accepted = await self._store.spent_with(token_id)
+        if accepted is not None:
+            raise await self._answers.replay(once, Started(accepted, approval_id))
 
     def _complete(self, execution: Execution) -> bool:
         """Whether there is an outcome, and no output that could still come."""

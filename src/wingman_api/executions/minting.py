@@ -42,14 +42,18 @@ class Mint:
         self._now = now
         self._new_id = new_id
 
-    def token(self, record: Record, command: Command) -> str:
+    def token_id(self) -> str:
+        """Return a new id for a token, which nobody can guess."""
+        return self._new_id()
+
+    def token(self, record: Record, command: Command, *, token_id: str) -> str:
         """Return a capability for one command of an approved request, which this API presents itself.
 
-        Raises ``ApprovalRefused`` for a request that is not approved.
+        Of several with one ``token_id`` at most one can be spent. Raises ``ApprovalRefused`` where it is not approved.
         """
-        return self.for_client(record, command, self._signer.thumbprint)[0]
+        return self.for_client(record, command, self._signer.thumbprint, token_id=token_id)[0]
 
-    def for_client(self, record: Record, command: Command, thumbprint: str) -> tuple[str, datetime]:
+    def for_client(self, record: Record, command: Command, thumbprint: str, *, token_id: str) -> tuple[str, datetime]:
         """Return a capability that the certificate of that thumbprint presents, and when it expires."""
         _require_approved(record, self._now())
         now = int(self._now().timestamp())
@@ -60,7 +64,7 @@ class Mint:
             iat=now,
             nbf=now,
             exp=now + self._signer.lifetime,
-            jti=self._new_id(),
+            jti=token_id,
             apr=command.approval_id,
             env=self._environment,
             op=command.operation_digest,

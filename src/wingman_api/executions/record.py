@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from wingman_api.gateway import Outcome, Stream
+from wingman_api.gateway import Accepted, Outcome, Stream
 
 State = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"]
 Seen = Literal["RUNNING", "LOST", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"]
 """What the relay saw; LOST: the stream broke before its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An execution that the gateway took on."""
+
+    accepted: Accepted
+    approval_id: str
 
 
 @dataclass(frozen=True, slots=True)

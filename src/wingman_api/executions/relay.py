@@ -15,9 +15,10 @@ from typing import Final, assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from wingman_api.executions.record import OutputRow
+from wingman_api.executions.record import OutputRow, Started
 from wingman_api.executions.store import ExecutionStore
 from wingman_api.gateway import Accepted, Chunk, Event, Finished, Stream
+from wingman_api.idempotency.once import Once
 from wingman_core.errors import Code, WingmanError
 
 AHEAD: Final = 64
@@ -30,8 +31,10 @@ class Errand:
 
     request_id: str
     n: int
+    worker: str
     started_by: str
     key_id: str
+    once: Once[Started] | None = None
 
 
 class Relay:
@@ -85,12 +88,14 @@ class Relay:
                     first,
                     request_id=errand.request_id,
                     n=errand.n,
+                    worker=errand.worker,
                     started_by=errand.started_by,
                     key_id=errand.key_id,
                     at=self._now(),
+                    once=errand.once,
                 )
                 accepted.set_result(first)
-                await self._carry_output(events, first.execution_id, errand.request_id)
+                await self._carry_output(events, first.execution_id, errand)
         except Exception as error:  # noqa: BLE001 - the caller, or the log, gets whatever it was
             if accepted.done():
                 self._log.warning("relay.lost", error=str(error))
@@ -99,12 +104,12 @@ class Relay:
         finally:
             accepted.cancel()  # only where the process closes before the gateway answered
 
-    async def _carry_output(self, events: AsyncIterator[Event], execution_id: str, request_id: str) -> None:
+    async def _carry_output(self, events: AsyncIterator[Event], execution_id: str, errand: Errand) -> None:
         """Store what comes until it is finished; where that fails, store that."""
         ahead: asyncio.Queue[Chunk | Finished | Exception] = asyncio.Queue(AHEAD)
         pump = asyncio.create_task(_pump(events, ahead))
         try:
-            await self._store_all(ahead, execution_id, request_id)
+            await self._store_all(ahead, execution_id, errand)
         except BaseException:
             await asyncio.shield(self._lost(execution_id))
             raise
@@ -113,7 +118,7 @@ class Relay:
             await asyncio.gather(pump, return_exceptions=True)
 
     async def _store_all(
-        self, ahead: asyncio.Queue[Chunk | Finished | Exception], execution_id: str, request_id: str
+        self, ahead: asyncio.Queue[Chunk | Finished | Exception], execution_id: str, errand: Errand
     ) -> None:
         """Store what waits, together, until the end; raise what ended it too early."""
         seams = _Seams()
@@ -127,7 +132,9 @@ class Relay:
                 await self._store.append(execution_id, rows, self._now())
         if isinstance(ending, Exception):
             raise ending
-        await self._store.finished(execution_id, request_id, ending, self._now())
+        await self._store.finished(
+            execution_id, ending, request_id=errand.request_id, n=errand.n, worker=errand.worker, at=self._now()
+        )
 
     async def _lost(self, execution_id: str) -> None:
         try:

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Final, assert_never, cast
 
-from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi import APIRouter, Depends, Header, Path, Request, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from wingman_api.executions.executions import Executions
-from wingman_api.executions.record import Execution, OutputRow
+from wingman_api.executions.record import Execution, OutputRow, Started
 from wingman_api.executions.schemas import (
     ExecutionId,
     ExecutionView,
@@ -16,6 +16,8 @@ from wingman_api.executions.schemas import (
     StartedAnswer,
     ToExecute,
 )
+from wingman_api.idempotency.dependencies import REPEATABLE, once
+from wingman_api.idempotency.once import Once
 from wingman_api.identity.caller import Caller, Permission
 from wingman_api.identity.dependencies import authenticated, permitted
 from wingman_api.problems import declared
@@ -24,6 +26,7 @@ from wingman_core.errors import Code
 KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID, Code.ROLE_MISSING)
 STARTING: Final = (
     *KEY,
+    *REPEATABLE,
     Code.REQUEST_TOO_LARGE,
     Code.APPROVAL_UNKNOWN,
     Code.APPROVAL_PENDING,
@@ -49,13 +52,16 @@ STARTING: Final = (
 router = APIRouter(prefix="/executions", tags=["executions"], dependencies=[Depends(authenticated)])
 
 
-def _executions(request: Request) -> Executions:
+async def _executions(request: Request) -> Executions:
     return cast("Executions", request.app.state.executions)
 
 
 Service = Annotated[Executions, Depends(_executions)]
 Starter = Annotated[Caller, Depends(permitted(Permission.EXECUTE))]
 Reader = Annotated[Caller, Depends(permitted(Permission.READ))]
+StartedOnce = Annotated[
+    Once[Started] | None, Depends(once("startExecution", StartedAnswer.of, status.HTTP_202_ACCEPTED))
+]
 
 
 async def _known(
@@ -69,9 +75,9 @@ Known = Annotated[Execution, Depends(_known)]
 
 
 @router.post("", operation_id="startExecution", status_code=202, responses=declared(*STARTING))
-async def start_execution(wanted: ToExecute, service: Service, caller: Starter) -> StartedAnswer:
+async def start_execution(wanted: ToExecute, service: Service, caller: Starter, once: StartedOnce) -> StartedAnswer:
     """Spend an approval: have the gateway run the command, once; answered when its intent is durable."""
-    return StartedAnswer.of(await service.start(wanted.approval_id, caller))
+    return StartedAnswer.of(await service.start(wanted.approval_id, caller, once))
 
 
 @router.get(

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wingman_api.executions.executions import Started
-from wingman_api.executions.record import AuditEntry, Execution, OutputRow, State
+from wingman_api.executions.record import AuditEntry, Execution, OutputRow, Started, State
 from wingman_api.gateway import Outcome, Stream
 from wingman_api.previews import Digest, View
 

@@ -6,8 +6,12 @@ from typing import Final
 
 import asyncpg
 
-from wingman_api.executions.record import AuditEntry, Execution, OutputRow, Result
+from wingman_api.events.outbox import emit
+from wingman_api.executions import telling
+from wingman_api.executions.record import AuditEntry, Execution, OutputRow, Result, Started
 from wingman_api.gateway import Accepted, Finished, Stream
+from wingman_api.idempotency.once import Once
+from wingman_api.idempotency.store import remember
 from wingman_api.system.store import Database
 from wingman_core.errors import Code, WingmanError
 
@@ -59,6 +63,8 @@ WHERE i.kind = 'INTENT' AND i.execution_id = $1
 """
 SPENT_BY: Final = "SELECT execution_id FROM execution_audit WHERE kind = 'INTENT' AND approval_id = $1"
 
+SPENT_WITH: Final = "SELECT execution_id, position FROM execution_audit WHERE kind = 'INTENT' AND jti = $1"
+
 
 class ExecutionStore:
     """Executions in the database; times are aware."""
@@ -68,9 +74,18 @@ class ExecutionStore:
         self._database = database
 
     async def started(  # noqa: PLR0913 - one row
-        self, accepted: Accepted, *, request_id: str, n: int, started_by: str, key_id: str, at: datetime
+        self,
+        accepted: Accepted,
+        *,
+        request_id: str,
+        n: int,
+        worker: str,
+        started_by: str,
+        key_id: str,
+        at: datetime,
+        once: Once[Started] | None = None,
     ) -> None:
-        """Store that the gateway took an execution on."""
+        """Store that the gateway took an execution on, tell it, and keep the answer that says so."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 STARTED, accepted.execution_id, request_id, n, started_by, key_id, accepted.audit_position, at
@@ -78,6 +93,8 @@ class ExecutionStore:
             await connection.execute(
                 HISTORY, request_id, at, "execution.started", started_by, key_id, accepted.execution_id
             )
+            await emit(connection, telling.started(accepted, f"{request_id}.{n}", worker, at))
+            await remember(connection, once, Started(accepted, f"{request_id}.{n}"))
 
     async def minted(self, request_id: str, actor: str, key_id: str | None, note: str, at: datetime) -> None:
         """Store in the request's history that a token was handed out."""
@@ -97,8 +114,10 @@ class ExecutionStore:
                 CHANNEL,
             )
 
-    async def finished(self, execution_id: str, request_id: str, finished: Finished, at: datetime) -> None:
-        """Store how it ended, as the gateway told; wake who reads."""
+    async def finished(  # noqa: PLR0913 - one row, and whose it is
+        self, execution_id: str, finished: Finished, *, request_id: str, n: int, worker: str, at: datetime
+    ) -> None:
+        """Store how it ended, as the gateway told, and tell it; wake who reads."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 FINISHED,
@@ -113,6 +132,7 @@ class ExecutionStore:
             )
             note = f"{execution_id} {finished.outcome}"
             await connection.execute(HISTORY, request_id, at, "execution.finished", "gateway", None, note)
+            await emit(connection, telling.finished(execution_id, finished, f"{request_id}.{n}", worker))
 
     async def lost(self, execution_id: str) -> None:
         """Store that the stream broke: the rest is in the audit log; wake who reads."""
@@ -132,6 +152,12 @@ class ExecutionStore:
         async with self._database.connection() as connection:
             found: str | None = await connection.fetchval(SPENT_BY, approval_id)
         return found
+
+    async def spent_with(self, token_id: str) -> Accepted | None:
+        """Return the execution that a token of this id was spent on."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(SPENT_WITH, token_id)
+        return None if row is None else Accepted(row["execution_id"], row["position"])
 
     async def output(self, execution_id: str, after: int, limit: int) -> tuple[OutputRow, ...]:
         """Return output after the piece numbered ``after`` (-1: from the start), in order."""

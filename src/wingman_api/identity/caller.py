@@ -7,6 +7,7 @@ only a ``service`` key decides on behalf of other people, and only of those its 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -39,17 +40,21 @@ class Permission(StrEnum):
     """Withdraw one's own request."""
     EXECUTE = "execute"
     """Have an approved command run; a worker's key its own."""
+    CONSUME = "consume"
+    """Keep a durable place in the feed of events, and notes beside it."""
+    CLAIM = "claim"
+    """Log a claim, and have one verified; a worker's key in its own name."""
 
 
 READ_ONLY: Final = frozenset({Permission.READ})
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
-    Role.WORKER: READ_ONLY | {Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE},
-    Role.APPROVER: READ_ONLY | {Permission.DECIDE},
+    Role.WORKER: READ_ONLY | {Permission.REQUEST, Permission.CANCEL, Permission.EXECUTE, Permission.CLAIM},
+    Role.APPROVER: READ_ONLY | {Permission.DECIDE, Permission.CLAIM},
     Role.AUDITOR: READ_ONLY,
     Role.OPERATOR: frozenset(Permission),
-    Role.SERVICE: READ_ONLY | {Permission.DECIDE},
+    Role.SERVICE: READ_ONLY | {Permission.DECIDE, Permission.CONSUME, Permission.CLAIM},
 }
-ANONYMOUS_PERMISSIONS: Final = frozenset({Permission.READ, Permission.REQUEST})
+ANONYMOUS_PERMISSIONS: Final = frozenset({Permission.READ, Permission.REQUEST, Permission.CLAIM})
 """Without a key nobody decides, withdraws or executes, whatever the anonymous role is."""
 
 
@@ -62,6 +67,8 @@ class Caller:
     key_id: str | None
     """None for an anonymous caller."""
     speaks_for: frozenset[str] = frozenset()
+    expires_at: datetime | None = None
+    """When the key ends; None where it has no end."""
 
     @property
     def permissions(self) -> frozenset[Permission]:

@@ -6,19 +6,41 @@ from typing import Annotated, Final, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
+from wingman_api.edge import fields_of
 from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Caller, Permission
+from wingman_api.limits.limiter import Limiter
+from wingman_api.limits.visit import Quotas, Visit
+from wingman_core.quota import subject_of
 
 SCHEME: Final = HTTPBearer(
     scheme_name="ApiKey", bearerFormat="wm_<id>_<secret>", description="`wingman keys create`", auto_error=False
 )
 """For the OpenAPI document; ``authenticated`` reads the header itself, since this one lets other schemes pass."""
+READING: Final = frozenset({"GET", "HEAD"})
 
 
 async def authenticated(request: Request, _documented: Annotated[object, Security(SCHEME)]) -> Caller:
-    """Return who calls; raise ``CallerRefused`` (KEY_MISSING, KEY_INVALID)."""
+    """Return who calls, and count the request; raise ``CallerRefused`` (KEY_MISSING, KEY_INVALID), ``QuotaExceeded``.
+
+    A router that has this dependency is limited as well as closed, and ``declared`` says so of its routes.
+    """
     authenticator = cast("Authenticator", request.app.state.authenticator)
-    return await authenticator.authenticate(request.headers.getlist("authorization"))
+    visit = Visit(
+        cast("Limiter", request.app.state.limiter),
+        cast("Quotas", request.app.state.quotas),
+        address=address_of(request),
+        reads=request.method in READING,
+        fields=fields_of(request),
+    )
+    caller = await authenticator.authenticate(request.headers.getlist("authorization"), visit)
+    await visit.count(caller.key_id)
+    return caller
+
+
+def address_of(request: Request) -> str:
+    """Return whom requests from this one's address count for."""
+    return subject_of(request.client.host if request.client else "")
 
 
 def permitted(permission: Permission) -> Callable[[Caller], Awaitable[Caller]]:

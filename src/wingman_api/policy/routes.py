@@ -16,7 +16,7 @@ from wingman_core.errors import Code
 router = APIRouter(prefix="/policy", tags=["policy"], dependencies=[Depends(authenticated)])
 
 
-def _requests(request: Request) -> Requests:
+async def _requests(request: Request) -> Requests:
     return cast("Requests", request.app.state.requests)
 
 

@@ -1,7 +1,8 @@
 """Whether the API, and what it stands on, is well. Every look is bounded, and takes less than a second."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Final, Literal, Protocol, assert_never
 
 from wingman_api.gateway import Condition, Gateway
@@ -27,29 +28,36 @@ class Report:
     database: Status
     gateway: Status
     engine: Status
+    feed: Status
+
+    @property
+    def components(self) -> dict[str, Status]:
+        """Each part by name."""
+        return asdict(self)
 
     @property
     def overall(self) -> Status:
         """Nothing works without the database; without the others something does."""
         if self.database != "healthy":
             return "unhealthy"
-        return "healthy" if self.gateway == self.engine == "healthy" else "degraded"
+        return "healthy" if self.gateway == self.engine == self.feed == "healthy" else "degraded"
 
 
 class Health:
-    """Looks at the database and, through the gateway, at the engine."""
+    """Looks at the database, through the gateway at the engine, and at this process's feed of events."""
 
-    def __init__(self, database: Pinged, gateway: Gateway) -> None:
-        """Take what to look at."""
+    def __init__(self, database: Pinged, gateway: Gateway, feed: Callable[[], Status]) -> None:
+        """Take what to look at; ``feed`` says how the feed is."""
         self._database = database
         self._gateway = gateway
+        self._feed = feed
 
     async def look(self) -> Report:
         """Return what all parts say now."""
         database, gateway, engine = await asyncio.gather(
             self.database(), self._gateway.condition(""), self._gateway.condition("engine")
         )
-        return Report(database, _status(gateway), "healthy" if engine == "serving" else "unhealthy")
+        return Report(database, _status(gateway), "healthy" if engine == "serving" else "unhealthy", self._feed())
 
     async def database(self) -> Status:
         """Return whether the database answers."""

@@ -16,7 +16,7 @@ UNHEALTHY: Final = 503
 router = APIRouter(tags=["system"])
 
 
-def _health(request: Request) -> Health:
+async def _health(request: Request) -> Health:
     return cast("Health", request.app.state.health)
 
 
@@ -41,7 +41,7 @@ async def health(looking: Looking, response: Response) -> HealthAnswer:
         response.status_code = UNHEALTHY
     return HealthAnswer(
         status=report.overall,
-        components=Components(database=report.database, gateway=report.gateway, engine=report.engine),
+        components=Components.model_validate(report.components),
     )
 
 
@@ -58,7 +58,12 @@ async def get_metrics(request: Request, looking: Looking) -> Response:
     if report.database == "healthy":
         waiting = await cast("Requests", request.app.state.requests).waiting()
         pending = {level.name: count for level, count in waiting.items()}
-    components = {"database": report.database, "gateway": report.gateway, "engine": report.engine}
+    components = {
+        "database": report.database,
+        "gateway": report.gateway,
+        "engine": report.engine,
+        "feed": report.feed,
+    }
     text = cast("Metrics", request.app.state.metrics).text(Snapshot(components, pending))
     return Response(text, media_type=CONTENT_TYPE)
 

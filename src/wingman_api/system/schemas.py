@@ -32,6 +32,7 @@ class Components(View):
     database: Status
     gateway: Status
     engine: Status
+    feed: Status
 
 
 class HealthAnswer(View):

@@ -41,6 +41,11 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         """Use a pool that ``open_database`` made."""
         self._pool = pool
+        self._after_commit: list[Callable[[], None]] = []
+
+    def after_commit(self, told: Callable[[], None]) -> None:
+        """Call ``told`` after each transaction that was committed here: its outbox may hold something."""
+        self._after_commit.append(told)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -58,8 +63,16 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction, committed when the block ends well."""
-        async with self.connection() as connection, connection.transaction():
+        async with self.connection() as connection, self.transaction_on(connection):
             yield connection
+
+    @asynccontextmanager
+    async def transaction_on(self, connection: Connection) -> AsyncIterator[None]:
+        """Have a transaction on a connection that was lent already."""
+        async with connection.transaction():
+            yield
+        for told in self._after_commit:
+            told()
 
     async def ping(self) -> None:
         """Return once Postgres answered; raise ``Unavailable`` where it does not."""
@@ -84,6 +97,13 @@ class Database:
             raise asyncpg.ConnectionDoesNotExistError("the server closed the connection that listened")
 
 
+async def _nothing_left(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Leave a connection that comes back as it is: nothing here sets anything on its session.
+
+    Its transaction and its listeners asyncpg ends first; its own way costs a query each time one is lent.
+    """
+
+
 @asynccontextmanager
 async def open_database(url: str, password: str) -> AsyncIterator[Database]:
     """Open a pool that connects on first use, so that the process starts while Postgres is still down."""
@@ -95,6 +115,7 @@ async def open_database(url: str, password: str) -> AsyncIterator[Database]:
         command_timeout=QUERY_TIMEOUT,
         timeout=ACQUIRE_TIMEOUT,
         server_settings={"application_name": "wingman-api"},
+        reset=_nothing_left,
     )
     async with pool:
         yield Database(pool)

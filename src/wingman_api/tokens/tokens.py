@@ -48,7 +48,7 @@ class Tokens:
         wanted = operation_digest(parse(command))
         record = await self._requests.get(request_id, caller)
         approved = _approved(record, n, wanted)
-        token, expires_at = self._mint.for_client(record, approved, client_thumbprint)
+        token, expires_at = self._mint.for_client(record, approved, client_thumbprint, token_id=self._mint.token_id())
         note = f"{approved.approval_id} for client {client_thumbprint[:SHOWN]}"
         await self._store.minted(request_id, caller.person, caller.key_id, note, self._now())
         return Minted(token, approved, expires_at)

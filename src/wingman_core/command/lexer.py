@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
+from wingman_core.characters import INVISIBLE
 from wingman_core.errors import Code, CommandRefused
 
 MAX_BYTES: Final = 4096
@@ -38,23 +39,6 @@ _REFUSED_CATEGORIES: Final = {
     "Pi": "a typographic quote",
     "Pf": "a typographic quote",
 }
-
-# Default_Ignorable_Code_Point beyond category Cf (Unicode DerivedCoreProperties), and U+2800, which has no ink.
-_INVISIBLE: Final = frozenset(
-    chr(point)
-    for first, last in (
-        (0x034F, 0x034F),
-        (0x115F, 0x1160),
-        (0x17B4, 0x17B5),
-        (0x180B, 0x180F),
-        (0x2800, 0x2800),
-        (0x3164, 0x3164),
-        (0xFE00, 0xFE0F),
-        (0xFFA0, 0xFFA0),
-        (0xE0100, 0xE01EF),
-    )
-    for point in range(first, last + 1)
-)
 
 # Characters that imitate the ASCII which carries meaning here: dashes, quotes, slashes, colons, commas, dots.
 _IMITATIONS: Final = frozenset(
@@ -138,7 +122,7 @@ def _problem(character: str) -> str:
     if reason := _REFUSED_CATEGORIES.get(unicodedata.category(character), ""):
         # U+0020 and U+002D are the two that Wingman reads; U+002D is the only ASCII dash.
         return "" if character in " -" else reason
-    if character in _INVISIBLE:
+    if character in INVISIBLE:
         return "an invisible character"
     if character in _IMITATIONS or ord(character) in _FULL_WIDTH:
         return "a character that imitates another one"

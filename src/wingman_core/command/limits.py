@@ -7,8 +7,8 @@ import re
 from typing import Final
 
 from wingman_core.command.frozen import Frozen
-from wingman_core.command.quantities import decimal, integer, show_size, size
-from wingman_core.command.values import BadValue, boolean, path
+from wingman_core.command.quantities import decimal, natural, show_size, signed_decimal, size
+from wingman_core.command.values import BadValue, boolean, straight_path
 
 _DEVICE_RULE: Final = re.compile(r"[acb] (?:[0-9]{1,9}|\*):(?:[0-9]{1,9}|\*) [rwm]{1,3}")
 _ULIMITS_WORDS: Final = """
@@ -41,13 +41,13 @@ def device(text: str) -> Device:
     """Read ``--device``."""
     match text.split(":"):
         case [source]:
-            return Device(source=path(source), target=path(source))
+            return Device(source=straight_path(source), target=straight_path(source))
         case [source, permissions] if _are_permissions(permissions):
-            return Device(source=path(source), target=path(source), permissions=_sorted(permissions))
+            return Device(source=straight_path(source), target=straight_path(source), permissions=_sorted(permissions))
         case [source, target]:
-            return Device(source=path(source), target=path(target))
+            return Device(source=straight_path(source), target=straight_path(target))
         case [source, target, permissions] if _are_permissions(permissions):
-            return Device(source=path(source), target=path(target), permissions=_sorted(permissions))
+            return Device(source=straight_path(source), target=straight_path(target), permissions=_sorted(permissions))
         case _:
             raise BadValue("not a device, such as /dev/fuse or /dev/sda:/dev/xvda:r")
 
@@ -67,15 +67,12 @@ def device_rule(text: str) -> str:
 def device_weight(text: str) -> tuple[str, int]:
     """Read ``--blkio-weight-device``: device path and weight."""
     name, number = _device_number(text)
-    return name, weight(number)
+    return name, _weight(decimal(number))
 
 
 def weight(text: str) -> int:
-    """Read a relative weight: 0 for none, or from 10 to 1000."""
-    value = integer(text)
-    if value and not _MIN_WEIGHT <= value <= _MAX_WEIGHT:
-        raise BadValue("a weight is 0, or from 10 to 1000")
-    return value
+    """Read ``--blkio-weight``: 0 for none, or from 10 to 1000."""
+    return _weight(natural(text))
 
 
 def device_bytes(text: str) -> tuple[str, int]:
@@ -124,10 +121,12 @@ def ulimits(values: tuple[Ulimit, ...]) -> tuple[Ulimit, ...]:
 
 def restart_policy(text: str) -> str:
     """Read ``--restart``: ``no``, ``always``, ``unless-stopped``, ``on-failure[:retries]``."""
+    if not text:
+        return "no"
     name, _, retries = text.partition(":")
-    count = integer(retries) if retries else 0
-    if name in {"", "no", "always", "unless-stopped"} and not count and text != ":":
-        return name or "no"
+    count = signed_decimal(retries) if retries else 0
+    if name in {"no", "always", "unless-stopped"} and not count:
+        return name
     if name == "on-failure" and 0 <= count <= _MAX_RETRIES:
         return f"on-failure:{count}" if count else "on-failure"
     raise BadValue("must be no, always, unless-stopped, on-failure or on-failure:<retries>")
@@ -153,6 +152,12 @@ def storage_option(text: str) -> tuple[str, str]:
     return name, show_size(size(value))
 
 
+def _weight(value: int) -> int:
+    if value and not _MIN_WEIGHT <= value <= _MAX_WEIGHT:
+        raise BadValue("a weight is 0, or from 10 to 1000")
+    return value
+
+
 def _limit(text: str) -> int:
     return -1 if text == "-1" else decimal(text)
 
@@ -167,6 +172,6 @@ def _sorted(permissions: str) -> str:
 
 def _device_number(text: str) -> tuple[str, str]:
     name, colon, number = text.partition(":")
-    if not colon or not path(name).startswith(_DEVICES):
+    if not colon or not straight_path(name).startswith(_DEVICES):
         raise BadValue("not a device and a number, such as /dev/sda:10")
-    return path(name), number
+    return straight_path(name), number

@@ -11,7 +11,18 @@ from typing import Final, Literal, assert_never
 from wingman_core.command.frozen import Frozen
 from wingman_core.command.images import image
 from wingman_core.command.quantities import show_size, size
-from wingman_core.command.values import BadValue, boolean, free, matching, new_name, one_of, path, variable
+from wingman_core.command.values import (
+    BadValue,
+    boolean,
+    free,
+    label,
+    matching,
+    new_name,
+    one_of,
+    pair,
+    path,
+    show_pair,
+)
 
 _PROPAGATIONS: Final = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _CONSISTENCIES: Final = ("consistent", "cached", "delegated", "default")
@@ -98,8 +109,10 @@ def tmpfs(text: str) -> Tmpfs:
 
 
 def tmpfs_map(values: tuple[Tmpfs, ...]) -> tuple[Tmpfs, ...]:
-    """Gather ``--tmpfs``: the last of a path counts, paths are sorted."""
-    return tuple(value for _, value in sorted({value.target: value for value in values}.items()))
+    """Gather ``--tmpfs``: paths are sorted, and one may stand once, in whatever spelling."""
+    if len({value.target for value in values}) < len(values):
+        raise BadValue("the same path twice")
+    return tuple(sorted(values, key=lambda value: value.target))
 
 
 def show_tmpfs(value: Tmpfs) -> str:
@@ -121,13 +134,18 @@ def show_volumes_from(value: tuple[str, str]) -> str:
 
 
 def mount(text: str) -> Mount:
-    """Read ``--mount``; of a field given twice, the last counts, except for labels and options, which add up."""
+    """Read ``--mount``; of a field given twice, the last counts, except for labels and options, which add up.
+
+    How a bind recurses may be said once: Docker would gather both words into a state that neither of them names.
+    """
     if '"' in text:
         raise BadValue("quotes inside --mount are not served")
     fields: dict[str, object] = {"type": "volume"}
     maps: dict[str, dict[str, str]] = {"volume_labels": {}, "volume_options": {}}
     for part in text.split(","):
         field, value = _mount_field(part)
+        if field == "bind_recursive" and field in fields:
+            raise BadValue("bind-recursive and bind-nonrecursive are one field, given twice")
         if field in maps and isinstance(value, tuple):
             maps[field].update([value])
         else:
@@ -162,9 +180,9 @@ def show_mount(value: Mount) -> str:
         ("bind-recursive", value.bind_recursive),
         ("volume-nocopy", "true" if value.volume_nocopy else ""),
         ("volume-subpath", value.volume_subpath),
-        *(("volume-label", "=".join(pair)) for pair in value.volume_labels),
+        *(("volume-label", show_pair(each)) for each in value.volume_labels),
         ("volume-driver", value.volume_driver),
-        *(("volume-opt", "=".join(pair)) for pair in value.volume_options),
+        *(("volume-opt", show_pair(each)) for each in value.volume_options),
         ("image-subpath", value.image_subpath),
         ("tmpfs-size", show_size(value.tmpfs_size) if value.tmpfs_size else ""),
         ("tmpfs-mode", value.tmpfs_mode),
@@ -275,8 +293,8 @@ _MOUNT_READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "consistency": _lower(*_CONSISTENCIES),
     "bind-propagation": _lower(*_PROPAGATIONS),
     "bind-recursive": _bind_recursive,
-    "volume-label": variable,
-    "volume-opt": variable,
+    "volume-label": label,
+    "volume-opt": pair,
     "volume-subpath": _subpath,
     "volume-driver": matching(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", "local"),
     "image-subpath": _subpath,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from wingman_core.command.frozen import Frozen
-from wingman_core.command.quantities import integer
+from wingman_core.command.quantities import signed_decimal
 from wingman_core.command.values import BadValue, address, address_v4, address_v6, container, host, mac_address, pair
 
 PREDEFINED_NETWORKS: Final = frozenset({"default", "bridge", "host", "none"})
@@ -107,7 +107,8 @@ def port(text: str) -> Port:
     if match is None:
         raise BadValue("not a published port, such as 127.0.0.1:8080:80")
     first, last = _range(match["port"])
-    host_first, host_last = _range(match["host"]) if match["host"] and match["host"] != "0" else (0, 0)
+    free_port = not match["host"] or (match["host"] == "0" and first == last)
+    host_first, host_last = (0, 0) if free_port else _range(match["host"])
     if host_first and last != first and host_last - host_first != last - first:
         raise BadValue("ranges of different lengths")
     return Port(
@@ -145,6 +146,8 @@ def network(text: str) -> Network:
     """Read ``--network``; the long form ``name=...,alias=...`` is lower-cased, as Docker does."""
     if _LONG_NETWORK.search(text) is None:
         return Network(name=_network_name(text))
+    if not text.isascii() or '"' in text:
+        raise BadValue("quotes and other characters than ASCII are not served inside --network")
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {"aliases": [], "link_local_ips": []}
     options: dict[str, str] = {}
@@ -274,5 +277,5 @@ _NETWORK_FIELDS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "mac-address": ("mac_address", mac_address),
     "link-local-ip": ("link_local_ips", address),
     "driver-opt": ("driver_options", _driver_option),
-    "gw-priority": ("gateway_priority", integer),
+    "gw-priority": ("gateway_priority", signed_decimal),
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from wingman_core.command import operations as ops
+from wingman_core.command.limits import Ulimit
 from wingman_core.command.mounts import Mount, show_volume
 from wingman_core.command.network import container_of
 
@@ -19,6 +20,8 @@ _LOCAL_LOG_OPTIONS_WORDS: Final = """
     buffer-size max-file max-size mode tag
 """
 _LOCAL_LOG_OPTIONS: Final = frozenset(_LOCAL_LOG_OPTIONS_WORDS.split())
+_ORDINARY_ULIMITS: Final = {"rtprio": 0, "nice": 20}
+"""Up to here no real-time priority, and no nice value below 0 (20 less the limit)."""
 _ENGINE_SOCKETS: Final = ("docker", "containerd", "podman", "crio", "cri-", "buildkit", "balena", "dockershim")
 _ENGINE_DIRECTORIES: Final = frozenset({"/", "/run", "/var", "/var/run"})
 _ENGINE_VARIABLES: Final = frozenset({"DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINERD_ADDRESS"})
@@ -68,6 +71,7 @@ def _kernel(op: ops.RunOperation) -> Iterator[str]:
         yield "killed later than others when memory runs out"
     if op.cpu_rt_runtime or op.cpu_rt_period:
         yield "real-time scheduling"
+    yield from (f"scheduling before others by ulimit {limit.name}" for limit in op.ulimits if _outranks(limit))
 
 
 def _namespaces(op: ops.RunOperation) -> Iterator[str]:
@@ -103,6 +107,12 @@ def _engine(op: ops.RunOperation) -> Iterator[str]:
     if op.log_driver not in _LOCAL_LOG_DRIVERS:
         yield f"log driver {op.log_driver}"
     yield from (f"log option {name}" for name, _ in op.log_options if name not in _LOCAL_LOG_OPTIONS)
+
+
+def _outranks(limit: Ulimit) -> bool:
+    """Whether a process may raise itself above others (setrlimit(2)): the soft limit may go up to the hard one."""
+    ordinary = _ORDINARY_ULIMITS.get(limit.name)
+    return ordinary is not None and not 0 <= limit.hard <= ordinary
 
 
 def _is_root(part: str) -> bool:

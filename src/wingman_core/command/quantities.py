@@ -1,7 +1,8 @@
 """Numbers, sizes and times as Docker reads them, and back to text.
 
 Guarantees: Go's ParseInt, ``time.ParseDuration`` and go-units v0.5 ``RAMInBytes``, in whole numbers that RFC 8785 can
-carry. Each ``show_*`` gives text that its reader takes back.
+carry. Each ``show_*`` gives text that its reader takes back. Docker reads most numbers in the base that they name
+(``010`` is 8) and some in base 10 (``010`` is 10): ``integer`` and ``natural``, ``signed_decimal`` and ``decimal``.
 """
 
 import re
@@ -20,7 +21,10 @@ _GO_INTEGER: Final = re.compile(
 )
 _BASES: Final = ((2, 16), (3, 2), (4, 8), (5, 10))
 _DECIMAL: Final = re.compile(r"[0-9]{1,20}")
-_RATIONAL: Final = re.compile(r"\+?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18}|[0-9]{1,18}/0*[1-9][0-9]{0,17})")
+# Go reads the halves of a fraction as octal after a leading 0, and a number without a stroke as decimal.
+_RATIONAL: Final = re.compile(
+    r"\+?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18}|(?:0|[1-9][0-9]{0,17})/[1-9][0-9]{0,17})"
+)
 _NANO: Final = 10**9
 
 
@@ -36,6 +40,13 @@ def integer(text: str) -> int:
     if abs(value) > MAX_INTEGER:
         raise BadValue("too large a number")
     return value
+
+
+def natural(text: str) -> int:
+    """Read Go's ``strconv.ParseUint(text, 0, 64)``: as ``integer``, without a sign."""
+    if text.startswith(("+", "-")):
+        raise BadValue("not a whole number without a sign")
+    return integer(text)
 
 
 def between(low: int, high: int) -> Callable[[str], int]:
@@ -57,8 +68,13 @@ def decimal(text: str) -> int:
     return int(text)
 
 
+def signed_decimal(text: str) -> int:
+    """Read a decimal number as ``strconv.ParseInt(text, 10, 64)`` does: a leading 0 means nothing."""
+    return -decimal(text[1:]) if text.startswith("-") else decimal(text.removeprefix("+"))
+
+
 def nano_cpus(text: str) -> int:
-    """Read ``--cpus`` as billionths of a CPU: a decimal or a fraction, to nine places."""
+    """Read ``--cpus`` as billionths of a CPU: a decimal, or a fraction without leading zeros, to nine places."""
     if _RATIONAL.fullmatch(text) is None:
         raise BadValue("not a number of CPUs, such as 1.5")
     nano = Fraction(text) * _NANO

@@ -13,6 +13,8 @@ from wingman_core.command.tables import (
     NO_CLIENT_FILES,
     Fields,
     by_name,
+    distinct,
+    distinct_names,
     ignored,
     in_order,
     refused,
@@ -40,10 +42,8 @@ _DNS_OPTION: Final = matching(r"[a-zA-Z0-9][a-zA-Z0-9:_.-]*", "ndots:2")
 
 
 def _dns_search(text: str) -> str:
-    """Read a search domain, which has a letter (docker/cli ``ValidateDNSSearch``); a dot alone means none."""
-    if text != "." and not any(character.isalpha() for character in text):
-        raise BadValue("not a domain")
-    return text if text == "." else values.host(text)
+    """Read a search domain; a dot alone means none."""
+    return text if text == "." else values.domain(text)
 
 
 def _stream(text: str) -> str:
@@ -63,7 +63,7 @@ def _pull(text: str) -> str:
 
 
 def _rates(name: str, field: str, read: _Reader, show: Callable[[Any], str]) -> Flag:
-    return several(name, field, read, by_name, show=show)
+    return several(name, field, read, distinct_names, show=show)
 
 
 def _number(name: str, field: str, low: int = 0, high: int = MAX_INTEGER, short: str = "") -> Flag:
@@ -152,7 +152,7 @@ RUN_FLAGS: Final = (
     _size("memory-reservation", "memory_reservation"),
     setting("memory-swap", "memory_swap", quantities.size_or_unlimited, show=quantities.show_size),
     _number("memory-swappiness", "memory_swappiness", low=-1, high=100),
-    several("mount", "mounts", mounts.mount, unique(mounts.show_mount), show=mounts.show_mount),
+    several("mount", "mounts", mounts.mount, distinct(mounts.show_mount), show=mounts.show_mount),
     _text("name", "name", optional(values.new_name)),
     several("network", "networks", network.network, in_order, show=network.show_network, aliases=("net",)),
     several("network-alias", "network_aliases", values.host, unique(), aliases=("net-alias",)),
@@ -161,9 +161,9 @@ RUN_FLAGS: Final = (
     _number("oom-score-adj", "oom_score_adj", low=-1000, high=1000),
     _text("pid", "pid", network.namespace("host", of_container=True)),
     _number("pids-limit", "pids_limit", low=-1, high=_INT),
-    _text("platform", "platform", optional(values.platform)),
+    _text("platform", "platform", optional(values.full_platform)),
     switch("privileged", "privileged"),
-    several("publish", "ports", network.port, unique(network.show_port), "p", show=network.show_port),
+    several("publish", "ports", network.port, distinct(network.show_port), "p", show=network.show_port),
     switch("publish-all", "publish_all", "P"),
     ignored("pull", _pull),
     ignored("quiet", values.boolean, "q", switch=True),
@@ -184,7 +184,7 @@ RUN_FLAGS: Final = (
     _text("user", "user", optional(values.user), "u"),
     _text("userns", "userns", network.namespace("host")),
     _text("uts", "uts", network.namespace("host")),
-    several("volume", "volumes", mounts.volume, unique(mounts.show_volume), "v", show=mounts.show_volume),
+    several("volume", "volumes", mounts.volume, distinct(mounts.show_volume), "v", show=mounts.show_volume),
     _text("volume-driver", "volume_driver", _PLUGIN),
     several("volumes-from", "volumes_from", mounts.volumes_from, in_order, show=mounts.show_volumes_from),
     _text("workdir", "workdir", optional(values.path), "w"),

@@ -4,7 +4,9 @@ Fails towards present (I4): an interpreter counts wherever it stands, because a 
 run its arguments (``tool --command=sh``); so ``ls /usr/bin/perl`` counts as well. A program that runs others, or
 has a language of its own, counts where it is started.
 
-Does not: know what a program of the image does by itself. A script without a known ending is not recognised.
+Does not: look into the image. This is a list of known names, with their versions and the variants of common
+distributions: an interpreter under another name, a script without a known ending, and whatever else a program of
+the image does by itself are not recognised. Policy for what must never run belongs on the image and the container.
 """
 
 import posixpath
@@ -21,7 +23,9 @@ _INTERPRETERS_WORDS: Final = """
     python pypy ipython perl ruby irb node nodejs deno bun php lua luajit tclsh wish expect guile racket erl elixir
     iex escript ghci runghc rscript octave julia java jshell groovy scala dotnet mono awk gawk mawk nawk nsenter
     chroot unshare micropython runcon bwrap qemu
-    original-awk docker podman nerdctl ctr crictl kubectl runc crun
+    original-awk docker podman nerdctl ctr crictl kubectl runc crun posh lksh rksh sash hush lash msh bsh git-shell
+    php-cgi php-fpm phpdbg ts-node tsx jruby truffleruby mruby jython graalpy ocaml sbcl clisp ecl clojure raku perl6
+    qjs rhino swipl crystal coffee jimsh gst tcc
 """
 _INTERPRETERS: Final = frozenset(_INTERPRETERS_WORDS.split())
 
@@ -32,13 +36,16 @@ _RUNNERS_WORDS: Final = """
     setpriv runuser su sudo doas gosu su-exec chpst s6-setuidgid tini dumb-init catatonit script screen tmux watch
     time strace ltrace flock start-stop-daemon systemd-run at batch crontab crond cron ssh sshpass rsync scp sftp
     socat nc ncat netcat git tar cpio zip less more man npm npx yarn pnpm pip gem cargo go mvn gradle openssl
-    run-parts logrotate dpkg rpm apt apt-get apk yum dnf ld.so
+    run-parts logrotate dpkg rpm apt apt-get apk yum dnf ld.so ip unbuffer fakeroot fakechroot proot daemon daemonize
+    x86_64 i386 i686 service systemctl rc-service invoke-rc.d runsv runsvdir sv supervisord supervisorctl pm2 entr
+    dbus-run-session dbus-launch ssh-agent xvfb-run valgrind perf numactl cgexec prlimit choom newgrp sg firejail
+    minijail0 nsjail systemd-nspawn machinectl chronic uv uvx pipx bundle rake
 """
 _RUNNERS: Final = frozenset(_RUNNERS_WORDS.split())
 
 _VERSION: Final = re.compile(r"[-_.]?[0-9][0-9.]*[a-z]?$")
 _VARIANT: Final = re.compile(
-    r"(?:[-.](?:static|tiny|basic|nox|gtk3?|openbsd|traditional|distrib|dbg|debug|beta[0-9]*|x86_64|aarch64|"
+    r"(?:[-._](?:real|orig|old|bak|static|tiny|basic|nox|gtk3?|openbsd|traditional|distrib|dbg|debug|beta[0-9]*|x86_64|aarch64|"
     r"[a-z0-9_]+-linux-(?:gnu|musl)[a-z]*))+$"
 )
 _LOADER: Final = re.compile(r"ld(?:-linux|-musl|64|)[a-z0-9_.-]*\.so(?:\.[0-9]+)*")

@@ -55,7 +55,7 @@ def signal(text: str) -> str:
     if _SIGNAL_NUMBER.fullmatch(text):
         name = _SIGNAL_NAMES.get(int(text), "")
     else:
-        bare = text.upper().removeprefix("SIG")
+        bare = _upper(text).removeprefix("SIG")
         name = _SIGNAL_ALIASES.get(bare, bare)
     if name not in _SIGNALS:
         raise BadValue("not a signal, such as SIGTERM")
@@ -73,9 +73,15 @@ _CAPABILITIES: Final = frozenset(_CAPABILITIES_WORDS.split())
 
 def capability(text: str) -> str:
     """Read a capability in any spelling (docker/cli ``NormalizeCapability``) as ``CAP_NET_ADMIN`` or ``ALL``."""
-    bare = text.upper().removeprefix("CAP_")
-    if bare == "ALL":
-        return "ALL"
+    name = _upper(text)
+    if name == "ALL":
+        return name
+    bare = name.removeprefix("CAP_")
     if bare not in _CAPABILITIES:
         raise BadValue("not a Linux capability, such as NET_ADMIN")
     return f"CAP_{bare}"
+
+
+def _upper(text: str) -> str:
+    """Return the text in capitals, where Go and Python agree on them."""
+    return text.upper() if text.isascii() else text

@@ -59,6 +59,17 @@ def unique(show: Callable[[Any], str] = str) -> Callable[[tuple[Any, ...]], tupl
     return lambda values: tuple(sorted(set(values), key=show))
 
 
+def distinct(show: Callable[[Any], str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Return a gatherer of a set in which nothing may stand twice, because Docker would ask for it twice."""
+
+    def gather(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise BadValue("the same twice")
+        return tuple(sorted(values, key=show))
+
+    return gather
+
+
 def distinct_names(pairs: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
     """Gather a map in which a name may stand once, because nobody can say which of two would count."""
     if len(dict(pairs)) < len(pairs):

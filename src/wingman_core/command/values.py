@@ -73,7 +73,9 @@ _HOST: Final = re.compile(r"[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_])?")
 _USER: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*\$?(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]*\$?)?")
 _MAX_ID: Final = 2**31 - 1
 _VARIABLE: Final = re.compile(r"[^=\s]+")
-_PLATFORM: Final = re.compile(r"[a-z0-9_.-]+(?:/[a-z0-9_.-]+){0,2}")
+_PLATFORM: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*(?:/[a-z0-9_][a-z0-9_.-]*){0,2}", re.ASCII | re.IGNORECASE)
+_DOMAIN_LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_DOMAIN: Final = re.compile(rf"{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*")
 
 
 def container(text: str) -> str:
@@ -94,6 +96,13 @@ def host(text: str) -> str:
     """Read a host name (RFC 1123, with the underscore that Docker allows)."""
     if _HOST.fullmatch(text) is None or len(text) > _MAX_NAME:
         raise BadValue("not a host name")
+    return text
+
+
+def domain(text: str) -> str:
+    """Read a search domain: labels without an underscore, a letter among them (docker/cli ``ValidateDNSSearch``)."""
+    if _DOMAIN.fullmatch(text) is None or len(text) >= _MAX_NAME or not any(map(str.isalpha, text)):
+        raise BadValue("not a domain, such as example.com")
     return text
 
 
@@ -145,10 +154,17 @@ def label(text: str) -> tuple[str, str]:
 
 
 def platform(text: str) -> str:
-    """Read ``os[/architecture[/variant]]``."""
-    if _PLATFORM.fullmatch(text.lower()) is None:
+    """Read ``os[/architecture[/variant]]``; what is left out, the engine takes from its host."""
+    if _PLATFORM.fullmatch(text) is None:
         raise BadValue("not a platform, such as linux/amd64")
     return text.lower()
+
+
+def full_platform(text: str) -> str:
+    """Read ``os/architecture[/variant]``; what is left out, Docker's client would take from its own machine."""
+    if "/" not in text:
+        raise BadValue("not an operating system and an architecture, such as linux/amd64")
+    return platform(text)
 
 
 def path(text: str) -> str:
@@ -157,6 +173,16 @@ def path(text: str) -> str:
         raise BadValue("not an absolute path")
     cleaned = posixpath.normpath(text)
     return cleaned[1:] if cleaned.startswith("//") else cleaned
+
+
+def straight_path(text: str) -> str:
+    """Read an absolute path that is followed as it stands: ``.`` and ``..`` are refused, slashes are single.
+
+    Behind a link, ``..`` leads elsewhere than the text says, so that cleaning the text would change the place.
+    """
+    if {".", ".."} & set(text.split("/")):
+        raise BadValue("a path with . or .. in it; write where it leads")
+    return path(text)
 
 
 def address(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The Docker engine as the gateway sees it: resolve, preview, execute once, testify afterwards.
+"""The Docker engine as the gateway sees it: resolve, preview, look at, execute once, testify afterwards.
 
 The only package that imports the engine's client (I5). Guarantees: what acts, acts on the full ids of the targets
 it is given (I10), never resolves a name again, and never repeats a mutation (I13).
@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from wingman_core.command import Operation, references
+from wingman_core.observation import ContainerState, PathState
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
+from wingman_gateway.engine.archive import path_state
 from wingman_gateway.engine.connection import Connection, EngineRefused
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
 from wingman_gateway.engine.perform import LIMITS, Performer
 from wingman_gateway.engine.preview import preview
 from wingman_gateway.engine.requirements import unsupported
 from wingman_gateway.engine.resolve import resolve
+from wingman_gateway.engine.state import processes_of, running_containers, state_of
 from wingman_gateway.engine.testify import testify
 
 __all__ = [
@@ -73,6 +76,22 @@ class Engine:
     async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:
         """Say what would stop, drop, depend and be lost; raise ``TargetRefused`` or ``Unavailable``."""
         return await preview(self._connection, op, targets)
+
+    async def state(self, target: Target) -> ContainerState:
+        """Return how a container is; raise ``TargetRefused`` if it is gone by now, or ``Unavailable``."""
+        return await state_of(self._connection, target)
+
+    async def processes(self, target: Target) -> frozenset[str]:
+        """Return the names of what runs in a container; raise ``TargetRefused``, ``EngineRefused``, ``Unavailable``."""
+        return await processes_of(self._connection, target)
+
+    async def path(self, target: Target, path: str) -> PathState:
+        """Return what is at an absolute path inside a container; raise as ``processes`` does."""
+        return await path_state(self._connection, target, path)
+
+    async def running(self, limit: int) -> tuple[tuple[str, ...], bool]:
+        """Return the ids of at most ``limit`` running containers, and whether these are all; raise ``Unavailable``."""
+        return await running_containers(self._connection, limit)
 
     def execute(self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note) -> AsyncGenerator[Event]:
         """Do it, once: yield what happens, ``Exit`` last.

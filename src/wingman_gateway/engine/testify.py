@@ -7,7 +7,7 @@ the intent is no testimony. Times are the engine's; one up to ``CLOCK_SECONDS`` 
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
 
 from wingman_core.command import (
@@ -23,13 +23,13 @@ from wingman_core.command import (
     StopOperation,
     UnpauseOperation,
 )
-from wingman_core.errors import Code, Unavailable
 from wingman_core.target import Target
 from wingman_gateway.engine.act import EXEC_NOTE, ContainersOperation
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.create import EXECUTION_LABEL
 from wingman_gateway.engine.events import Testimony
 from wingman_gateway.engine.perform import DEFAULT_STOP_SECONDS, LIMITS, own_stop_seconds
+from wingman_gateway.engine.stamps import engine_time
 
 Outcome = Literal["SUCCEEDED", "FAILED", "UNKNOWN", "RUNNING"]
 Finding = tuple[Outcome, int | None, JSON]
@@ -77,7 +77,7 @@ async def _containers(
     connection: Connection, op: ContainersOperation, targets: Sequence[Target], intent_at: datetime
 ) -> Finding:
     """Judge one verb on containers; one after the other has its time, so that the last may still be waiting for it."""
-    now = await _engine_time(connection)
+    now = await _engine_now(connection)
     found = [await _inspect(connection, target.id) for target in targets]
     limit = LIMITS[op.verb] + sum(_stop_seconds(op, container) for container in found)
     witness = _Witness(connection, op, intent_at, _without_effect(now, intent_at, limit))
@@ -157,7 +157,7 @@ class _Witness:
 
     def _since_intent(self, stamp: str) -> bool | None:
         """Tell whether it happened after the intent; None where the clocks are too close to tell."""
-        moment = _moment(stamp)
+        moment = engine_time(stamp)
         if timedelta(0) <= self._intent_at - moment < timedelta(seconds=CLOCK_SECONDS):
             return None
         return moment >= self._intent_at
@@ -183,7 +183,7 @@ async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, s
     if found["Running"]:
         return ("SUCCEEDED", 0, evidence) if op.detach else ("RUNNING", None, evidence)
     if found["ExitCode"] is None:
-        outcome = _without_effect(await _engine_time(connection), intent_at, LIMITS["start"])
+        outcome = _without_effect(await _engine_now(connection), intent_at, LIMITS["start"])
         return outcome, None, {**evidence, "said": "the exec was created and not started"}
     code = 0 if op.detach else int(found["ExitCode"])
     return ("FAILED" if code else "SUCCEEDED"), code, evidence
@@ -200,7 +200,7 @@ async def _run(connection: Connection, op: RunOperation, execution_id: str, inte
     state = container["State"]
     evidence = {"id": container["Id"], "state": state["Status"], "exit_code": state["ExitCode"], "label": label}
     if state["Status"] == "created":
-        outcome = _without_effect(await _engine_time(connection), intent_at, LIMITS["start"])
+        outcome = _without_effect(await _engine_now(connection), intent_at, LIMITS["start"])
         return outcome, None, {**evidence, "said": "created and not started", "error": state.get("Error", "")}
     if op.detach:
         return "SUCCEEDED", 0, evidence
@@ -235,7 +235,7 @@ async def _run_from_history(connection: Connection, op: RunOperation, label: str
 
 async def _history(connection: Connection, filters: Mapping[str, list[str]], since: datetime) -> dict[str, JSON]:
     """Return the attributes of the last event of each action that the engine remembers since then."""
-    now = await _engine_time(connection)
+    now = await _engine_now(connection)
     times = {"since": f"{since.timestamp():.9f}", "until": f"{now.timestamp():.9f}"}
     actions: dict[str, JSON] = {}
     if since >= now:
@@ -276,14 +276,5 @@ def _together(findings: Sequence[Finding]) -> Finding:
     return "SUCCEEDED", 0, evidence
 
 
-async def _engine_time(connection: Connection) -> datetime:
-    return _moment((await connection.ask("GET", "info"))["SystemTime"])
-
-
-def _moment(stamp: str) -> datetime:
-    """Read the engine's RFC 3339 with nanoseconds; its zero time is the year 1."""
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except ValueError as error:
-        raise Unavailable(Code.ENGINE_UNAVAILABLE, f"the engine says a time that is none: {stamp!a}") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+async def _engine_now(connection: Connection) -> datetime:
+    return engine_time((await connection.ask("GET", "info"))["SystemTime"])

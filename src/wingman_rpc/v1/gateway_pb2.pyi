@@ -460,3 +460,264 @@ class Finished(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finished: _TypeAlias = Finished  # noqa: Y015
+
+@_typing.final
+class ObserveRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    """A container's name, id or id prefix. Empty with `processes` alone: every running one that policy lets be seen."""
+    worker: _builtins.str
+    """For whom: the policy's principal."""
+    environment: _builtins.str
+    """"test" or "prd"; must be the gateway's own."""
+    @_builtins.property
+    def state(self) -> Global___StateObservation:
+        """Judged like `docker inspect`."""
+
+    @_builtins.property
+    def processes(self) -> Global___ProcessesObservation:
+        """Judged like `docker top`."""
+
+    @_builtins.property
+    def path(self) -> Global___PathObservation:
+        """Judged like `docker logs`, and refused for a container that holds the host."""
+
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        worker: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        state: Global___StateObservation | None = ...,
+        processes: Global___ProcessesObservation | None = ...,
+        path: Global___PathObservation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["observation", b"observation", "path", b"path", "processes", b"processes", "state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "environment", b"environment", "observation", b"observation", "path", b"path", "processes", b"processes", "state", b"state", "worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_observation: _TypeAlias = _typing.Literal["state", "processes", "path"]  # noqa: Y015
+    _WhichOneofArgType_observation: _TypeAlias = _typing.Literal["observation", b"observation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_observation) -> _WhichOneofReturnType_observation | None: ...
+
+Global___ObserveRequest: _TypeAlias = ObserveRequest  # noqa: Y015
+
+@_typing.final
+class StateObservation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateObservation: _TypeAlias = StateObservation  # noqa: Y015
+
+@_typing.final
+class ProcessesObservation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessesObservation: _TypeAlias = ProcessesObservation  # noqa: Y015
+
+@_typing.final
+class PathObservation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Absolute, inside the container; at most 4,096 bytes of UTF-8."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PathObservation: _TypeAlias = PathObservation  # noqa: Y015
+
+@_typing.final
+class ObserveResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def state(self) -> Global___ContainerState: ...
+    @_builtins.property
+    def processes(self) -> Global___ProcessLists: ...
+    @_builtins.property
+    def path(self) -> Global___PathState: ...
+    def __init__(
+        self,
+        *,
+        state: Global___ContainerState | None = ...,
+        processes: Global___ProcessLists | None = ...,
+        path: Global___PathState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "path", b"path", "processes", b"processes", "state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "path", b"path", "processes", b"processes", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["state", "processes", "path"]  # noqa: Y015
+    _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
+
+Global___ObserveResponse: _TypeAlias = ObserveResponse  # noqa: Y015
+
+@_typing.final
+class ContainerState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    RESTART_COUNT_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    status: _builtins.str
+    """created, running, paused, restarting, removing, exited, dead."""
+    exit_code: _builtins.int
+    """Of the last run; 0 while there is none."""
+    restart_count: _builtins.int
+    image: _builtins.str
+    """The reference it was made from."""
+    image_id: _builtins.str
+    """sha256:<hex>."""
+    health: _builtins.str
+    """none, starting, healthy, unhealthy."""
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent where it was never started."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        status: _builtins.str = ...,
+        exit_code: _builtins.int = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+        restart_count: _builtins.int = ...,
+        image: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        health: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_code", b"exit_code", "health", b"health", "image", b"image", "image_id", b"image_id", "name", b"name", "restart_count", b"restart_count", "started_at", b"started_at", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerState: _TypeAlias = ContainerState  # noqa: Y015
+
+@_typing.final
+class ProcessLists(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    complete: _builtins.bool
+    """Whether these are all that were asked for: false where policy or a limit kept a container out."""
+    @_builtins.property
+    def containers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContainerProcesses]: ...
+    def __init__(
+        self,
+        *,
+        containers: _abc.Iterable[Global___ContainerProcesses] | None = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "containers", b"containers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessLists: _TypeAlias = ProcessLists  # noqa: Y015
+
+@_typing.final
+class ContainerProcesses(_message.Message):
+    """ContainerProcesses holds names alone: arguments may be secrets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As the kernel keeps them, at most 15 bytes each; sorted, each once."""
+
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerProcesses: _TypeAlias = ContainerProcesses  # noqa: Y015
+
+@_typing.final
+class PathState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    MODIFIED_AT_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """absent, file, directory, link (not followed), other."""
+    size: _builtins.int
+    """In bytes."""
+    sha256: _builtins.str
+    """Lowercase hex SHA-256 (64 characters) of a regular file of at most 64 MiB; else empty."""
+    @_builtins.property
+    def modified_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent where nothing is there."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        size: _builtins.int = ...,
+        modified_at: _timestamp_pb2.Timestamp | None = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["modified_at", b"modified_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "modified_at", b"modified_at", "sha256", b"sha256", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PathState: _TypeAlias = PathState  # noqa: Y015

@@ -51,6 +51,11 @@ class ExecutionGatewayStub:
                 request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ExecuteRequest.SerializeToString,
                 response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ExecuteResponse.FromString,
                 _registered_method=True)
+        self.Observe = channel.unary_unary(
+                '/wingman_rpc.v1.ExecutionGateway/Observe',
+                request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveRequest.SerializeToString,
+                response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutionGatewayServicer:
@@ -77,6 +82,15 @@ class ExecutionGatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Observe(self, request, context):
+        """Observe tells one fact about a container, from a closed list, for the verification of claims. It runs nothing,
+        in the container or elsewhere. It is judged like the read command that shows as much, with nobody's approval:
+        POLICY_FORBIDS or POLICY_NEEDS_PEOPLE where that command would not be automatic. For the role api alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutionGatewayServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -89,6 +103,11 @@ def add_ExecutionGatewayServicer_to_server(servicer, server):
                     servicer.Execute,
                     request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ExecuteRequest.FromString,
                     response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ExecuteResponse.SerializeToString,
+            ),
+            'Observe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Observe,
+                    request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveRequest.FromString,
+                    response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -152,6 +171,33 @@ class ExecutionGateway:
             '/wingman_rpc.v1.ExecutionGateway/Execute',
             wingman__rpc_dot_v1_dot_gateway__pb2.ExecuteRequest.SerializeToString,
             wingman__rpc_dot_v1_dot_gateway__pb2.ExecuteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Observe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wingman_rpc.v1.ExecutionGateway/Observe',
+            wingman__rpc_dot_v1_dot_gateway__pb2.ObserveRequest.SerializeToString,
+            wingman__rpc_dot_v1_dot_gateway__pb2.ObserveResponse.FromString,
             options,
             channel_credentials,
             insecure,

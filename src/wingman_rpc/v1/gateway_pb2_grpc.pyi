@@ -44,6 +44,11 @@ class ExecutionGatewayStub:
     """Preview parses, resolves and judges a command. It runs nothing."""
     Execute: _grpc.UnaryStreamMultiCallable[_gateway_pb2.ExecuteRequest, _gateway_pb2.ExecuteResponse]
     """Execute runs the command the token was minted for, once, and streams what happens."""
+    Observe: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ObserveRequest, _gateway_pb2.ObserveResponse]
+    """Observe tells one fact about a container, from a closed list, for the verification of claims. It runs nothing,
+    in the container or elsewhere. It is judged like the read command that shows as much, with nobody's approval:
+    POLICY_FORBIDS or POLICY_NEEDS_PEOPLE where that command would not be automatic. For the role api alone.
+    """
 
 @_typing.type_check_only
 class ExecutionGatewayAsyncStub(ExecutionGatewayStub):
@@ -61,6 +66,11 @@ class ExecutionGatewayAsyncStub(ExecutionGatewayStub):
     """Preview parses, resolves and judges a command. It runs nothing."""
     Execute: _aio.UnaryStreamMultiCallable[_gateway_pb2.ExecuteRequest, _gateway_pb2.ExecuteResponse]  # type: ignore[assignment]
     """Execute runs the command the token was minted for, once, and streams what happens."""
+    Observe: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ObserveRequest, _gateway_pb2.ObserveResponse]  # type: ignore[assignment]
+    """Observe tells one fact about a container, from a closed list, for the verification of claims. It runs nothing,
+    in the container or elsewhere. It is judged like the read command that shows as much, with nobody's approval:
+    POLICY_FORBIDS or POLICY_NEEDS_PEOPLE where that command would not be automatic. For the role api alone.
+    """
 
 class ExecutionGatewayServicer(metaclass=_abc_1.ABCMeta):
     """ExecutionGateway shows what a command would do, and runs it once when a capability token says so.
@@ -87,5 +97,16 @@ class ExecutionGatewayServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_gateway_pb2.ExecuteResponse], _abc.AsyncIterator[_gateway_pb2.ExecuteResponse]]:
         """Execute runs the command the token was minted for, once, and streams what happens."""
+
+    @_abc_1.abstractmethod
+    def Observe(
+        self,
+        request: _gateway_pb2.ObserveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ObserveResponse, _abc.Awaitable[_gateway_pb2.ObserveResponse]]:
+        """Observe tells one fact about a container, from a closed list, for the verification of claims. It runs nothing,
+        in the container or elsewhere. It is judged like the read command that shows as much, with nobody's approval:
+        POLICY_FORBIDS or POLICY_NEEDS_PEOPLE where that command would not be automatic. For the role api alone.
+        """
 
 def add_ExecutionGatewayServicer_to_server(servicer: ExecutionGatewayServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -100,9 +100,18 @@ REFUSED = {
     "a relative bind": ("docker run -v ../../etc:/x busybox", Code.COMMAND_VALUE),
     "a quoted mount": ("docker run --mount 'type=tmpfs,\"dst=/x,type=bind,src=/\"' busybox", Code.COMMAND_VALUE),
     "a network path": ("docker run --network ns:/proc/1/ns/net busybox", Code.COMMAND_VALUE),
+    "a way up behind a link": ("docker exec -w /srv/link/../x web ls", Code.COMMAND_VALUE),
     "an overflowing uid": ("docker exec -u 4294967296 web id", Code.COMMAND_VALUE),
     "digits of another script": ("docker exec -u \u0660 web id", Code.COMMAND_VALUE),
     "a label of Wingman's": ("docker run -l wingman.execution=exe_x busybox", Code.COMMAND_VALUE),
+    "a label of Wingman's on a volume": (
+        "docker run --mount src=data,dst=/d,volume-label=wingman.execution=exe_x busybox",
+        Code.COMMAND_VALUE,
+    ),
+    "a label of Wingman's on a volume, without a value": (
+        "docker run --mount src=data,dst=/d,volume-label=wingman.role busybox",
+        Code.COMMAND_VALUE,
+    ),
     "a label without ink before it": ("docker run -l ' wingman.role=x' busybox", Code.COMMAND_VALUE),
     "a template": ("docker inspect -f '{{.Config.Env}}' web", Code.COMMAND_VALUE),
     "the environment by ps": ("docker top web axe", Code.COMMAND_VALUE),
@@ -195,6 +204,11 @@ PRIVILEGED = {
     "immunity from the OOM killer": "--oom-kill-disable",
     "preference of the OOM killer": "--oom-score-adj=-1000",
     "real time": "--cpu-rt-runtime 950000",
+    "real time by ulimit": "--ulimit rtprio=99",
+    "real time by ulimit, later": "--ulimit rtprio=0:1",
+    "real time by ulimit, without a bound": "--ulimit rtprio=-1",
+    "priority over others by ulimit": "--ulimit nice=21",
+    "priority over others by ulimit, without a bound": "--ulimit nice=0:-1",
 }
 
 
@@ -215,6 +229,7 @@ HARMLESS = (
     "--network shop --network-alias web --ipc private --cgroupns private",
     "-u 1000:1000 -u nginx --group-add 44",
     "--log-driver json-file --log-opt max-size=10m --log-opt max-file=3",
+    "--ulimit rtprio=0 --ulimit nice=20 --ulimit nproc=-1",
     "--oom-score-adj 500 --ulimit nofile=1024 --sysctl net.core.somaxconn=1024 --shm-size 64m",
     "-e PATH=/bin -e DOCKER=1",
 )
@@ -298,6 +313,10 @@ def test_an_interpreter_in_a_flag_is_told(flags: str):
             "/usr/bin/fish-counter",
             "pythonic",
             "echo 'a b'",
+            "service-monitor x",
+            "cat /etc/daemon",
+            "ls x86_64",
+            "ocamlfind-not old.bak",
             "touch /srv/a.txt",
         ),
         *("httpd-foreground", "sh2elf-not x", "cat /app/run.sh"),
@@ -325,6 +344,10 @@ def test_exec_states_its_privileges(text: str, privileges: tuple[str, ...]):
         *("perl5.36-x86_64-linux-gnu", "python3.11-dbg", "micropython", "bash-static", "mksh-static", "busybox-static"),
         *("sh.distrib", "vim.basic", "vim.tiny", "nc.openbsd", "nc.traditional", "original-awk", "tini-static"),
         *("luajit-2.1.0-beta3", "runcon", "bwrap", "qemu-x86_64"),
+        *("posh", "lksh", "rksh", "sash", "hush", "git-shell", "bash.real", "dash.orig", "sh.old", "zsh-bak", "sh.bak"),
+        *("php-cgi", "php-fpm8.2", "phpdbg8.2", "ts-node", "jruby", "jython", "ocaml", "sbcl", "raku", "qjs", "tcc"),
+        *("ip netns exec x sh2", "unbuffer", "fakeroot", "proot", "daemon", "x86_64", "i386", "service", "systemctl"),
+        *("numactl", "cgexec", "prlimit", "firejail", "valgrind", "runsv", "xvfb-run", "dbus-run-session", "newgrp"),
     ],
 )
 def test_a_distributions_name_for_an_interpreter_is_one(program: str):

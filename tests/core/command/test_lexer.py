@@ -112,6 +112,8 @@ INVISIBLE = {
     "word joiner": "\u2060",
     "invisible times": "\u2062",
     "braille blank": "\u2800",
+    "null notehead": "\U0001d159",
+    "khitan filler": "\U00016fe4",
     "ideographic space": "\u3000",
     "variation selector": "\ufe0f",
     "byte order mark": "\ufeff",

@@ -108,8 +108,8 @@ def test_operations_are_typed_and_complete():
     assert parse("docker ps") == PsOperation(all=False, filters=(), format="table", last=-1)
     assert parse("docker logs -t web") == LogsOperation(timestamps=True, container="web", tail=-1)
     assert parse("docker inspect -f json web") == InspectOperation(format="json", names=("web",))
-    assert parse("docker exec -d -u 1:2 -w /a/../b web ls -l") == ExecOperation(
-        detach=True, user="1:2", workdir="/b", container="web", command=("ls", "-l")
+    assert parse("docker exec -d -u 1:2 -w //a/b/ web ls -l") == ExecOperation(
+        detach=True, user="1:2", workdir="/a/b", container="web", command=("ls", "-l")
     )
     assert parse("docker run -d --name web -m 1g busybox sleep 5") == RunOperation(
         detach=True, name="web", memory=2**30, image="busybox", command=("sleep", "5")

@@ -21,6 +21,7 @@ from wingman_core.command import (
     render,
 )
 from wingman_core.command.values import BadValue
+from wingman_core.errors import Code, CommandRefused
 
 IMAGE = "sha256:" + "ab" * 32
 
@@ -125,6 +126,13 @@ CASES: list[tuple[Callable[[str], Any], Callable[[Any], str], str, Any, str]] = 
     (
         mounts.mount,
         mounts.show_mount,
+        "dst=/d,volume-label=a,volume-opt=o",
+        Mount(type="volume", target="/d", volume_labels=(("a", ""),), volume_options=(("o", ""),)),
+        "type=volume,target=/d,volume-label=a=,volume-opt=o=",
+    ),
+    (
+        mounts.mount,
+        mounts.show_mount,
         "type=bind,source=/a,destination=/d,ro=1,bind-recursive=readonly,bind-propagation=RPRIVATE,consistency=Cached",
         Mount(
             type="bind",
@@ -140,7 +148,7 @@ CASES: list[tuple[Callable[[str], Any], Callable[[Any], str], str, Any, str]] = 
     (
         mounts.mount,
         mounts.show_mount,
-        "type=bind,source=/a,target=/d,bind-nonrecursive=false,bind-recursive=enabled,ro=0",
+        "type=bind,source=/a,target=/d,bind-recursive=enabled,ro=0",
         Mount(type="bind", source="/a", target="/d"),
         "type=bind,source=/a,target=/d",
     ),
@@ -199,6 +207,7 @@ BAD: dict[Callable[[str], Any], list[str]] = {
             "80:70000",
             "82-80",
             "8000-8001:80-82",
+            "0:80-81",
             "80/xyz",
             "80/",
             "80/tcp/x",
@@ -224,6 +233,10 @@ BAD: dict[Callable[[str], Any], list[str]] = {
             "name=a,driver-opt=x",
             "name=a,gw-priority=x",
             "name=a,link-local-ip=",
+            'name=a,driver-opt=x=a"b',
+            'name=a,"driver-opt=x=a"',
+            "name=a,driver-opt=x=\u0130",
+            "name=\u212a,alias=x",
         ),
     ],
     network.namespace("host"): ["HOST", " host", "container:a", "private"],
@@ -269,7 +282,18 @@ BAD: dict[Callable[[str], Any], list[str]] = {
         *("type=tmpfs,dst=/d,volume-nocopy", "type=bind,src=/a,dst=/d,tmpfs-size=1m", "dst=/d,bind-propagation=shared"),
         *("type=bind,src=/a,dst=/d,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=writable"),
         *("type=bind,src=/a,dst=/d,readonly,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=x"),
-        *("dst=/d,volume-subpath=../x", "dst=/d,volume-subpath=/x", "dst=/d,volume-subpath=", "dst=/d,volume-label=a"),
+        *(
+            f"type=bind,src=/a,dst=/d,ro,{first},{second}"
+            for first in ("bind-recursive=writable", "bind-nonrecursive", "bind-recursive=enabled")
+            for second in ("bind-nonrecursive=false", "bind-recursive=enabled")
+        ),
+        *("dst=/d,volume-subpath=../x", "dst=/d,volume-subpath=/x", "dst=/d,volume-subpath=", "dst=/d,volume-label"),
+        *(
+            "dst=/d,volume-label==a",
+            "dst=/d,volume-label=wingman.role=x",
+            "dst=/d,volume-opt= a=b",
+            "dst=/d,volume-opt=",
+        ),
         *("type=tmpfs,dst=/d,tmpfs-mode=9", "type=tmpfs,dst=/d,tmpfs-size=x", "dst=/d,volume-driver=a b", "dst=/d,"),
     ],
 }
@@ -312,15 +336,34 @@ def test_a_volume_tells_what_it_is():
     assert not mounts.volume("data:/b").read_only
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        *("-v a1:/a -v a1:/a", "-v /a:/b -v //a:/b/", "-v a1:/a -v a1:/a:rw", "--mount dst=/a --mount target=/a"),
+        *("--tmpfs /a:size=1 --tmpfs /a/", "--tmpfs /a --tmpfs /a:ro", "-p 80 -p 80/tcp", "-p 8080:80 -p 8080:80"),
+        *("-p 8080:80 -p published=8080,target=80", "--blkio-weight-device /dev/a:10 --blkio-weight-device /dev/a:20"),
+        *(
+            f"--device-{what} /dev/a:1 --device-{what} /dev//a:{rate}"
+            for what in ("read-bps", "read-iops", "write-bps", "write-iops")
+            for rate in (1, 2)
+        ),
+    ],
+)
+def test_what_would_collapse_or_clash_is_refused(flags: str):
+    with pytest.raises(CommandRefused, match="twice") as refusal:
+        parse(f"docker run {flags} busybox")
+    assert refusal.value.code is Code.COMMAND_VALUE
+
+
 def test_repeated_flags_gather_into_sorted_sets_and_maps():
     op = parse(
-        "docker run -v b1:/b -v a1:/a -v b1:/b --tmpfs /t --tmpfs /t:ro "
+        "docker run -v b1:/b -v a1:/a --tmpfs /u --tmpfs /t:ro "
         "--ulimit nofile=1 --ulimit core=0 --ulimit nofile=2 "
         "--cap-add mknod --cap-add CHOWN --cap-add cap_mknod --sysctl net.a=1 --sysctl net.a=2 "
         "--device-read-bps /dev/b:1k --device-read-bps /dev/a:1m --dns 2.2.2.2 --dns 1.1.1.1 busybox"
     )
     assert render(op) == (
         "docker run --cap-add CAP_CHOWN --cap-add CAP_MKNOD --device-read-bps /dev/a:1m --device-read-bps /dev/b:1k "
-        "--dns 2.2.2.2 --dns 1.1.1.1 --sysctl net.a=2 --tmpfs /t:ro --ulimit core=0:0 --ulimit nofile=2:2 "
+        "--dns 2.2.2.2 --dns 1.1.1.1 --sysctl net.a=2 --tmpfs /t:ro --tmpfs /u --ulimit core=0:0 --ulimit nofile=2:2 "
         "--volume a1:/a --volume b1:/b busybox"
     )

@@ -1,0 +1,1 @@
+"""Instructions: checked before anybody is asked to approve them."""

@@ -1,0 +1,28 @@
+"""``/check``: the instruction gate."""
+
+import asyncio
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Response
+from pydantic_core import to_json
+
+from wingman_api.approvals.routes import BODY, KEY
+from wingman_api.identity.caller import Caller, Permission
+from wingman_api.identity.dependencies import authenticated
+from wingman_api.instructions.gate import checked
+from wingman_api.instructions.schemas import CheckAnswer, Instruction, document
+from wingman_api.problems import declared
+
+AT_ONCE: Final = 8 * 1024
+"""Characters that are checked on the spot, in about a millisecond; a longer text goes to a thread."""
+
+router = APIRouter(tags=["instructions"], dependencies=[Depends(authenticated)])
+
+
+@router.post("/check", operation_id="checkInstruction", responses=declared(*KEY, *BODY), response_model=CheckAnswer)
+async def check_instruction(asked: Instruction, caller: Annotated[Caller, Depends(authenticated)]) -> Response:
+    """Say which of the ten sections an instruction has, what it scores, and which policies it breaks and where."""
+    caller.require(Permission.READ)
+    text = asked.instruction
+    report = checked(text) if len(text) <= AT_ONCE else await asyncio.to_thread(checked, text)
+    return Response(to_json(document(report)), media_type="application/json")
