@@ -118,6 +118,7 @@ def _requests(adapters: Adapters, answers: AnswerStore, verifications: Verificat
         conduct=ConductStore(adapters.database).conduct,
         false_claims=verifications.false_claims,
         model=adapters.model,
+        model_seconds=settings.llm_timeout,
     )
     return Requests(
         RequestStore(adapters.database),
