@@ -41,7 +41,19 @@ EXECUTE_SECONDS: Final = 6 * 3600.0
 HEALTH_SECONDS: Final = 0.7
 OBSERVER: Final = "wingman-claims"
 """The policy's principal for what claims are verified with; nobody's name."""
-OPTIONS: Final = (("grpc.enable_retries", 0), ("grpc.max_receive_message_length", 8 << 20))
+OPTIONS: Final = (
+    ("grpc.enable_retries", 0),
+    ("grpc.max_receive_message_length", 8 << 20),
+    # A gateway that comes back is found within seconds, however long it was away.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # in spite of its name: how long one try to connect may take
+    # A link that died without a word: what is not acknowledged for 10 s ends it, and so does a ping without an answer.
+    # Pings come less often than every 5 minutes, which is what a server puts up with by default.
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
 
 OUTCOMES: Final[Mapping[int, Outcome]] = {
     pb.Finished.OUTCOME_SUCCEEDED: "SUCCEEDED",
