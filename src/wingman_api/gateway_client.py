@@ -34,6 +34,8 @@ from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
 DOMAIN: Final = "wingman"
+NO_EXIT: Final = -1
+"""The exit code of what did not end by itself, or never ran."""
 PREVIEW_SECONDS: Final = 20.0
 OBSERVE_SECONDS: Final = 10.0
 EXECUTE_SECONDS: Final = 6 * 3600.0
@@ -199,7 +201,7 @@ def _finished(message: pb.Finished) -> Finished:
         raise _not_understood("an unknown outcome")
     return Finished(
         outcome=OUTCOMES[message.outcome],
-        exit_code=message.exit_code,
+        exit_code=None if message.exit_code == NO_EXIT else message.exit_code,
         duration_ms=message.duration_ms,
         output_digest=message.output_digest,
         audit_position=None if message.audit_position < 0 else message.audit_position,

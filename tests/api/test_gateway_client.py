@@ -192,6 +192,11 @@ async def test_events_arrive_in_order(gateway: FakeGateway, client: GatewayClien
     assert isinstance(last, Finished)
     assert (last.outcome, last.exit_code, last.audit_position, last.truncated) == ("TIMED_OUT", 137, None, True)
     assert last.at.tzinfo is not None
+    finished.exit_code = -1
+    gateway.events[4].finished.CopyFrom(finished)
+    *_, last = [event async for event in client.execute("token", RESTART)]
+    assert isinstance(last, Finished)
+    assert last.exit_code is None
 
 
 async def test_health_of_parts(gateway: FakeGateway, client: GatewayClient, pki: Authority):
