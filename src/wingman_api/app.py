@@ -149,7 +149,9 @@ def create_app(
         telemetry=telemetry,
     )
     app.state.metrics = Metrics()
-    app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic)
+    app.add_middleware(
+        Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic, patience=settings.stall
+    )
     problems.install(app)
     repeatable.install(app)
     openapi.install(app)
@@ -194,11 +196,13 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves ``app``: no access log of its own, no word of what it is, limits on everything."""
     return uvicorn.Config(
         app,
+        ws="none",
+        log_level="error",  # its warnings tell what any stranger sent, and not in JSON
         http=connection_class(settings.stall),  # h11, which bounds headers that never end; the faster parser does not
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=min(KEEP_ALIVE, round(settings.stall)),
         timeout_graceful_shutdown=round(settings.drain) + 1,
         h11_max_incomplete_event_size=LONGEST_HEADER,
         proxy_headers=False,
