@@ -144,7 +144,7 @@ class Instance:
         self.passwords()
         authority = Authority(self.pki, self.environment, now=now)
         for role in ("gateway", "api"):
-            if not ((self.pki / f"{role}.crt").exists() and (self.pki / f"{role}.key").exists()):
+            if not authority.holds(role):
                 authority.issue(role, replace=True)
         if not self.token_key.exists():
             create_token_key(self.token_key, self.token_keys)
