@@ -9,20 +9,14 @@ from pydantic_core import to_json
 from wingman_api.approvals.routes import BODY, KEY
 from wingman_api.identity.caller import Caller, Permission
 from wingman_api.identity.dependencies import authenticated
-from wingman_api.instructions import secret_scan
+from wingman_api.instructions.checking import checked
 from wingman_api.instructions.schemas import CheckAnswer, Instruction, document
 from wingman_api.problems import declared
-from wingman_core.instruction.report import Report, check
 
 AT_ONCE: Final = 8 * 1024
 """Characters that are checked on the spot, in about a millisecond; a longer text goes to a thread."""
 
 router = APIRouter(tags=["instructions"], dependencies=[Depends(authenticated)])
-
-
-def checked(text: str) -> Report:
-    """Check an instruction with every scanner there is."""
-    return check(text, (secret_scan.scan,))
 
 
 @router.post("/check", operation_id="checkInstruction", responses=declared(*KEY, *BODY), response_model=CheckAnswer)
