@@ -44,7 +44,7 @@ from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.identity.uses import LastUse
 from wingman_api.ids import new_id
-from wingman_api.instructions.gate import structure_of
+from wingman_api.instructions.checking import structure_of
 from wingman_api.language_model import LanguageModel
 from wingman_api.limits.limiter import Limiter
 from wingman_api.limits.store import RateStore

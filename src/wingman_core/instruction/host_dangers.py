@@ -9,6 +9,7 @@ from typing import Final
 
 from wingman_core.instruction.commands import Segment, Word, flags_of, subcommand
 from wingman_core.instruction.findings import Suspect, suspect
+from wingman_core.instruction.vocabulary import words
 
 Rule = Callable[[Sequence[Word]], Iterator[Suspect]]
 
@@ -19,7 +20,7 @@ _SYSTEM_PATH: Final = re.compile(
 )
 _DEVICE: Final = re.compile(r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|mapper/|md|dm-|disk/|loop)")
 _EVERYBODY: Final = re.compile(r"[0-7]?777|(?:a|ugo|o)?\+r?wx?")
-_GUARDIANS: Final = frozenset("docker docker.service docker.socket containerd ssh sshd auditd firewalld ufw".split())
+_GUARDIANS: Final = words("docker docker.service docker.socket containerd ssh sshd auditd firewalld ufw")
 _TIME: Final = re.compile(r"now|\+[0-9]+|[0-9]{1,2}:[0-9]{2}|-[hrPHkf]+|0")
 
 
@@ -43,7 +44,7 @@ def _rm(words: Sequence[Word]) -> Iterator[Suspect]:
 
 def _find(words: Sequence[Word]) -> Iterator[Suspect]:
     deletes = any(word.text == "-delete" or word.name == "rm" for word in words)
-    if deletes and _SYSTEM_PATH.fullmatch(words[1].text):
+    if deletes and words[1].text[0] in "/~$" and _SYSTEM_PATH.fullmatch(words[1].text):
         yield suspect("delete-system-path", words[1], "it deletes below a system directory")
 
 
