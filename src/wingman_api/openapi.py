@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI derives, the problem every operation may answer with, and the way in."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -49,6 +50,11 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign] # as FastAPI documents it
+
+
+def text(app: FastAPI) -> str:
+    """Return the document as a file holds it: the same bytes for the same document, one line a change."""
+    return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def endpoints(routers: Sequence[APIRouter]) -> tuple[Endpoint, ...]:
