@@ -313,6 +313,7 @@ def test_an_interpreter_in_a_flag_is_told(flags: str):
             "pythonic",
             "echo 'a b'",
             "service-monitor x",
+            f"/srv/{'sh-' * 30} x",
             "cat /etc/daemon",
             "ls x86_64",
             "ocamlfind-not old.bak",
