@@ -18,6 +18,7 @@ from wingman_api.identity.authenticator import REMEMBERED_KEYS, REMEMBERED_SECON
 from wingman_api.identity.caller import PERMISSIONS, Caller, Permission, Role
 from wingman_api.identity.dependencies import authenticated
 from wingman_api.identity.store import KeyStore, open_key_store
+from wingman_api.instructions import routes as instructions
 from wingman_api.policy import routes as policy
 from wingman_api.system.store import open_database
 from wingman_core.errors import CallerRefused, Code, WingmanError
@@ -32,7 +33,7 @@ def test_the_public_routes_are_these_and_no_others(api: Api):
     assert public == PUBLIC
     undescribed = {route.path for route in api.app.router.routes if isinstance(route, Route)}
     assert undescribed == {"/openapi.json"}
-    for feature in (approvals, executions, policy):
+    for feature in (approvals, executions, instructions, policy):
         assert [each.dependency for each in feature.router.dependencies] == [authenticated]
 
 

