@@ -82,7 +82,7 @@ def test_no_message_repeats_what_it_found():
         "password=hunter2XYZ",
         "docker rm -f hunter2XYZ",
         "rm -r /hunter2XYZ /",
-        "mkfs.hunter2XYZ x",
+        "mkfs.hunter2XYZ /x",
         "--force-hunter2XYZ",
     )
     text = "\n".join(lines)
