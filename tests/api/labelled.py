@@ -7,6 +7,7 @@ import hashlib
 import random
 import re
 import string
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -119,18 +120,22 @@ def table() -> str:
     rows = []
     for name, cases in SETS.items():
         every = list(cases())
-        for part, chosen in (
-            ("", [c for c in every if not c.held_out]),
-            (" (held out)", [c for c in every if c.held_out]),
-        ):
-            if not chosen:
-                continue
-            figures = score(chosen)
+        for part, is_held_out in (("", False), (", held out", True)):
+            figures = score(case for case in every if case.held_out is is_held_out)
+            labels = figures.right + figures.missed
             rows.append(
-                f"| {name}{part} | {figures.texts} | {figures.right + figures.missed} | {figures.precision:.3f} "
-                f"| {figures.recall:.3f} |"
+                f"| {name}{part} | {figures.texts} | {labels} | {figures.precision:.3f} | {figures.recall:.3f} |"
             )
     return "\n".join(rows)
+
+
+def misses() -> str:
+    """A line for each text whose labels are not what the gate finds."""
+    wrong = ((name, case) for name, cases in SETS.items() for case in cases() if case.missed or case.invented)
+    return "\n".join(
+        f"{name}: {case.name}: missed {sorted(map(str, case.missed))}, invented {sorted(map(str, case.invented))}"
+        for name, case in wrong
+    )
 
 
 def filled(text: str, seed: str) -> str:
@@ -154,10 +159,4 @@ def _labelled(case: dict[str, Any], expected: frozenset[object], found: frozense
 
 
 if __name__ == "__main__":
-    print(table())
-    for title, labelled in SETS.items():
-        for one in labelled():
-            if one.missed or one.invented:
-                print(
-                    f"{title}: {one.name}: missed {sorted(map(str, one.missed))}, invented {sorted(map(str, one.invented))}"
-                )
+    sys.stdout.write(f"{table()}\n{misses()}\n")

@@ -11,6 +11,7 @@ OPERATIONS = {
     "getHealth",
     "getLiveness",
     "getReadiness",
+    "checkInstruction",
     "requestApproval",
     "listPendingApprovals",
     "listApprovals",

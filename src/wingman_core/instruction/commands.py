@@ -90,7 +90,7 @@ class Script:
         if "\r" in plain:
             plain = plain.replace("\r\n", "\n").replace("\r", "\n")
         is_ascii = plain.isascii()
-        self.plain: Final = plain if is_ascii else _HIDDEN.sub("", plain)
+        self.plain: Final = plain if is_ascii else _HIDDEN.sub("", plain.encode("utf-8", "replace").decode("utf-8"))
         """With lines that end in LF."""
         folded = self.plain if is_ascii and "\v" not in plain else self.plain.translate(_FOLDED)
         folded = folded.replace("\t", " ")

@@ -15,7 +15,7 @@ from wingman_core.instruction.vocabulary import words
 
 DOCKERS: Final = frozenset({"docker", "docker-compose", "podman", "nerdctl"})
 NEEDLES: Final = (
-    *("privileged", "docker.sock", "docker socket", "cap-add", "cap_add", "sys_admin", "sys_module", "sys_ptrace"),
+    *("privileged", "docker.sock", "docker sock", "cap-add", "cap_add", "sys_admin", "sys_module", "sys_ptrace"),
     *("sys_rawio", "sys_boot", "dac_read_search", "- all\n", "pid=", "pid ", "pid:", "ipc=", "ipc ", "ipc:", "userns"),
     *("unconfined", "nsenter", "source=/", "source: /", "src=/", "-v /", "-v=/", "-v  ", "volume /", "volume=/"),
     *("- /", "prune", "down -", "ps -q", "ps -a", "ps --quiet", "ps --no-trunc"),
@@ -55,7 +55,7 @@ def privileges(script: Script, bounds: tuple[int, int], segments: Sequence[Segme
 
 
 def commands(segments: Sequence[Segment]) -> Iterator[Suspect]:
-    """Yield what acts on every container at once: ``docker rm $(docker ps -aq)``, ``docker ps -q | xargs docker rm``."""
+    """Yield what acts on every container: ``docker rm $(docker ps -aq)``, ``docker ps -q | xargs docker rm``."""
     for one, other in pairwise(segments):
         if (_lists_all(other) and other.before in {"$(", "`"} and _harms(one)) or (
             _lists_all(one) and other.before == "|" and _harms(other)

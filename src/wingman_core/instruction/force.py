@@ -71,7 +71,7 @@ def long_flags(script: Script, places: Iterable[int]) -> Iterator[Suspect]:
 
 
 def short_flags(script: Script, places: Iterable[int], verbs: Iterable[int]) -> Iterator[Suspect]:
-    """Yield the short force flags in lines around ``places`` (of ``SHORT_NEEDLES``) and ``verbs`` (``VERB_NEEDLES``)."""
+    """Yield the short force flags in lines with ``places`` (of ``SHORT_NEEDLES``) and ``verbs`` (``VERB_NEEDLES``)."""
     flagged = set(script.lines_at(places))
     for bounds in script.lines_at(verbs) if flagged else ():
         if bounds not in flagged:

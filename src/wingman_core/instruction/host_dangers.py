@@ -1,6 +1,6 @@
 """Commands that take the host with them: its files, disks, power, protection, and what others share.
 
-Guarantees: each rule looks at one command with its arguments, ``words[0]`` being the command.
+Guarantees: each rule looks at one command with its arguments: ``words[0]`` is the command, at least one more follows.
 """
 
 import re
@@ -59,7 +59,7 @@ def _permissions(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _mkfs(words: Sequence[Word]) -> Iterator[Suspect]:
-    if words[0].name != "mkfs" or len(words) > 1:
+    if words[1].text[0] in "-/":
         yield suspect("disk-format", words[0], "it formats a disk")
 
 
@@ -73,7 +73,7 @@ def _disk(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _init(words: Sequence[Word]) -> Iterator[Suspect]:
-    if len(words) > 1 and words[1].text in {"0", "6"}:
+    if words[1].text in {"0", "6"}:
         yield suspect("host-power", words[0], "it stops or restarts the host")
 
 
@@ -84,7 +84,7 @@ def _firewall(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _setenforce(words: Sequence[Word]) -> Iterator[Suspect]:
-    if len(words) > 1 and words[1].text.lower() in {"0", "permissive"}:
+    if words[1].text.lower() in {"0", "permissive"}:
         yield suspect("protection-off", words[0], "it switches a protection of the host off")
 
 
@@ -122,8 +122,7 @@ def _cluster(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _dropdb(words: Sequence[Word]) -> Iterator[Suspect]:
-    if len(words) > 1:
-        yield suspect("sql-drop", words[0], "it drops a database")
+    yield suspect("sql-drop", words[0], "it drops a database")
 
 
 RULES: Final[Mapping[str, Rule]] = {

@@ -7,8 +7,7 @@ hesitate to run rm -rf", "if not, rm -rf" and "never use --force unless it hangs
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from wingman_core.instruction.commands import Script
 from wingman_core.instruction.findings import Suspect
@@ -38,8 +37,8 @@ _TAME: Final = words(
     "with all allowed directly under circumstances ours user users volumes volume images image network networks "
     "branch branches main master history operations operation privileged privileges destructive dangerous manually "
     "tools tool anywhere steps step at time worker workers agent agents we you must may should shall will i "
-    "socket host's system builder compose network node plugin bash branch chmod chown cp curl dd drop database find kill "
-    "kubectl mkfs mv npm pkill podman prune pull push reset rm rmi sql systemctl table terraform truncate wget"
+    "socket host's system builder compose network node plugin bash branch chmod chown cp curl dd drop database find "
+    "kill kubectl mkfs mv npm pkill podman prune pull push reset rm rmi sql systemctl table terraform truncate wget"
 )
 _EXCEPTIONS: Final = words("unless except excepting until but only")
 _BEFORE_VERBS: Final = words("or to ever even must may do be we you force forced on")
@@ -59,8 +58,7 @@ _CLAUSE_END: Final = re.compile(r"[.!?](?=\s)|;\s|\s-{1,2}\s(?=[A-Z])")
 _ITEM: Final = re.compile(r"\s*(?:[-*+\u2022]|[0-9]{1,2}[.)]|>)\s|\s*\Z|\s*(?:```|~~~)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A word as it stands, or code in backticks; and the word without punctuation and case."""
 
     text: str
@@ -162,7 +160,7 @@ def _has_exception(follows: str) -> bool:
 
 def _last_end(before: str) -> int:
     """Return where the last clause of ``before`` begins; what stands in backticks ends none."""
-    hidden = re.sub(r"`[^`\n]*`", lambda match: "x" * len(match[0]), before)
+    hidden = re.sub(r"`[^`\n]*`", lambda match: "x" * len(match[0]), before) if "`" in before else before
     ends = [match.end() for match in _CLAUSE_END.finditer(hidden)]
     return ends[-1] if ends else 0
 
