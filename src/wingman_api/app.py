@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from structlog.typing import FilteringBoundLogger
 
-from wingman_api import openapi
+from wingman_api import ids, openapi
 from wingman_api.claims.finding import Probes
 from wingman_api.claims.ledger import Ledger
 from wingman_api.claims.probes.probes import open_probes
@@ -32,7 +32,6 @@ from wingman_api.executions.relay import Relay
 from wingman_api.executions.store import ExecutionStore
 from wingman_api.gateway import Gateway
 from wingman_api.gateway_client import open_gateway
-from wingman_api.ids import new_id
 from wingman_api.language_model import open_language_model
 from wingman_api.metrics import Metrics
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
@@ -73,18 +72,20 @@ class Files:
         return cls(key, chain, authority, signer)
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - what it is made of, by name
     settings: Settings,
     log: FilteringBoundLogger,
     now: Callable[[], datetime],
     *,
     telemetry: TelemetryConfig = OFF,
     probes: OpenProbes = open_probes,
+    new_id: Callable[[], str] = ids.new_id,
 ) -> FastAPI:
     """Return the application; it connects to database and gateway in its lifespan. ``now`` returns aware times.
 
-    Raises ``SettingInvalid`` where a key or certificate cannot be used. ``app.state.closing`` is an event that
-    ends streams early when the process is about to stop.
+    ``new_id`` returns 26 characters of lowercase base32 that nobody can guess. Raises ``SettingInvalid`` where a key
+    or certificate cannot be used. ``app.state.closing`` is an event that ends streams early when the process is about
+    to stop.
     """
     files = Files.read(settings)
 
@@ -118,6 +119,7 @@ def create_app(
                 relay=relay,
                 log=log,
                 now=now,
+                new_id=new_id,
                 closing=app.state.closing,
             )
             async with chores(log, wire(app, adapters)):
@@ -129,7 +131,7 @@ def create_app(
 
     app = surface(lifespan, telemetry)
     app.state.metrics = Metrics()
-    app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic)
+    app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=ids.new_id, clock=time.monotonic)
     app.state.closing = asyncio.Event()
     app.state.welcome = Welcome(
         name=NAME, version=app.version, environment=settings.environment, endpoints=openapi.endpoints(ROUTERS)

@@ -11,7 +11,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from wingman_api import openapi, problems
+from wingman_api import methods, openapi, problems
 from wingman_api.approvals import routes as approvals
 from wingman_api.audit import routes as audit
 from wingman_api.claims import routes as claims
@@ -47,6 +47,7 @@ def surface(
     problems.install(app)
     repeatable.install(app)
     openapi.install(app)
+    methods.install(app, ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
     return app
