@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup run demo test test-fast faults check fmt proto lock bench clean
+.PHONY: help setup run demo test test-fast faults check fmt proto openapi lock bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ proto: $(READY) ## Generate the RPC stubs from protos/
 	  --mypy_out=quiet:$(OUT) --mypy_grpc_out=quiet:$(OUT) \
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  protos/wingman_rpc/v1/gateway.proto
+
+openapi: $(READY) ## Write docs/openapi.json; a change that breaks clients needs BREAKING=1
+	@new=$$(mktemp) && trap 'rm -f "$$new"' EXIT && $(BIN)/wingman openapi --output "$$new" >/dev/null && \
+	  { [ "$(BREAKING)" = 1 ] || $(BIN)/python -m tests.api.openapi_changes docs/openapi.json "$$new" || \
+	    { echo "openapi: the change breaks clients; if that is meant: make openapi BREAKING=1"; exit 1; }; } && \
+	  $(BIN)/wingman openapi --output docs/openapi.json
 
 lock: $(READY) ## Compile the hash-locked requirements anew
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \

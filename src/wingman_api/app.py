@@ -21,41 +21,29 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from structlog.typing import FilteringBoundLogger
 
-from wingman_api import openapi, problems
-from wingman_api.approvals import routes as approvals
-from wingman_api.audit import routes as audit
-from wingman_api.claims import routes as claims
+from wingman_api import ids, openapi
 from wingman_api.claims.finding import Probes
 from wingman_api.claims.ledger import Ledger
 from wingman_api.claims.probes.probes import open_probes
 from wingman_api.connection import connection_class
 from wingman_api.edge import Edge
-from wingman_api.events import routes as events
-from wingman_api.executions import routes as executions
 from wingman_api.executions.minting import Signer
 from wingman_api.executions.relay import Relay
 from wingman_api.executions.store import ExecutionStore
 from wingman_api.gateway import Gateway
 from wingman_api.gateway_client import open_gateway
-from wingman_api.idempotency import dependencies as repeatable
-from wingman_api.identity import routes as identity
-from wingman_api.ids import new_id
-from wingman_api.instructions import routes as instructions
 from wingman_api.language_model import open_language_model
 from wingman_api.metrics import Metrics
-from wingman_api.policy import routes as policy
 from wingman_api.settings import Settings, load, thumbprint, tls_files, token_key
-from wingman_api.system import routes as system
+from wingman_api.surface import NAME, ROUTERS, surface
 from wingman_api.system.chores import chores
 from wingman_api.system.schemas import Welcome
 from wingman_api.system.store import open_database
 from wingman_api.telemetry import OFF, traced
-from wingman_api.tokens import routes as tokens
 from wingman_api.wiring import Adapters, wire
 from wingman_api.workers import EXIT_SETTING, Workers, end_with_parent, inherited
 from wingman_core.errors import Code, SettingInvalid, WingmanError
 
-NAME: Final = "wingman"
 KEEP_ALIVE: Final = 15
 BACKLOG: Final = 2048
 WORKER_GRACE: Final = 5.0
@@ -84,18 +72,20 @@ class Files:
         return cls(key, chain, authority, signer)
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - what it is made of, by name
     settings: Settings,
     log: FilteringBoundLogger,
     now: Callable[[], datetime],
     *,
     telemetry: TelemetryConfig = OFF,
     probes: OpenProbes = open_probes,
+    new_id: Callable[[], str] = ids.new_id,
 ) -> FastAPI:
     """Return the application; it connects to database and gateway in its lifespan. ``now`` returns aware times.
 
-    Raises ``SettingInvalid`` where a key or certificate cannot be used. ``app.state.closing`` is an event that
-    ends streams early when the process is about to stop.
+    ``new_id`` returns 26 characters of lowercase base32 that nobody can guess. Raises ``SettingInvalid`` where a key
+    or certificate cannot be used. ``app.state.closing`` is an event that ends streams early when the process is about
+    to stop.
     """
     files = Files.read(settings)
 
@@ -129,6 +119,7 @@ def create_app(
                 relay=relay,
                 log=log,
                 now=now,
+                new_id=new_id,
                 closing=app.state.closing,
             )
             async with chores(log, wire(app, adapters)):
@@ -138,30 +129,14 @@ def create_app(
                     await relay.close(settings.drain)
                     await ledger.close()
 
-    app = FastAPI(
-        title="Wingman",
-        version=version(NAME),
-        lifespan=lifespan,
-        docs_url=None,  # its page would load scripts from elsewhere
-        redoc_url=None,
-        redirect_slashes=False,
-        separate_input_output_schemas=False,
-        telemetry=telemetry,
-    )
+    app = surface(lifespan, telemetry)
     app.state.metrics = Metrics()
     app.add_middleware(
-        Edge, log=log, metrics=app.state.metrics, new_id=new_id, clock=time.monotonic, patience=settings.stall
+        Edge, log=log, metrics=app.state.metrics, new_id=ids.new_id, clock=time.monotonic, patience=settings.stall
     )
-    problems.install(app)
-    repeatable.install(app)
-    openapi.install(app)
-    features = (system, identity, instructions, approvals, executions, tokens, claims, events, audit, policy)
-    routers = [feature.router for feature in features]
-    for router in routers:
-        app.include_router(router)
     app.state.closing = asyncio.Event()
     app.state.welcome = Welcome(
-        name=NAME, version=app.version, environment=settings.environment, endpoints=openapi.endpoints(routers)
+        name=NAME, version=app.version, environment=settings.environment, endpoints=openapi.endpoints(ROUTERS)
     )
     return app
 

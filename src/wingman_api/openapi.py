@@ -1,6 +1,8 @@
 """The OpenAPI document: what FastAPI derives, the problem every operation may answer with, and the way in."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -8,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from wingman_api.idempotency.dependencies import HEADER
+from wingman_api.links import LINKS
 from wingman_api.problems import Problem
 from wingman_api.system.schemas import Endpoint
 
@@ -37,6 +40,11 @@ FIELDS: Final = {
     "Idempotent-Replayed": ("string", "`true` where the answer is an earlier one, and nothing happened again."),
 }
 """Header fields of answers: the type, and what it says."""
+SUCCESS: Final = "2"
+JSON: Final = "application/json"
+STREAM: Final = "text/event-stream"
+ANSWERS: Final[Mapping[str, Any]] = json.loads((files("wingman_api") / "answers.json").read_text("utf-8"))
+"""An example of a successful answer, by operation."""
 SCHEMA_PLACE: Final = "#/components/schemas/{model}"
 
 
@@ -51,9 +59,19 @@ def install(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign] # as FastAPI documents it
 
 
+def text(app: FastAPI) -> str:
+    """Return the document as a file holds it: the same bytes for the same document, one line a change."""
+    return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def endpoints(routers: Sequence[APIRouter]) -> tuple[Endpoint, ...]:
     """Return the operations of ``routers``, by path; without the document, which takes a while to build."""
-    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    routes = [
+        route
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.include_in_schema
+    ]
     return tuple(
         Endpoint(method=method, path=route.path, operation=route.operation_id or route.name, summary=_summary(route))
         for route in sorted(routes, key=lambda route: route.path)
@@ -79,6 +97,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             _name_fields(operation)
+            _complete_success(operation)
     return document
 
 
@@ -94,3 +113,30 @@ def _name_fields(operation: dict[str, Any]) -> None:
             names.append("Idempotent-Replayed")
         if names:
             response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _complete_success(operation: dict[str, Any]) -> None:
+    """Say what a successful answer looks like, and what may follow it."""
+    name = operation["operationId"]
+    for status, response in operation["responses"].items():
+        if not status.startswith(SUCCESS):
+            continue
+        if name in LINKS:
+            response["links"] = {step: link.document() for step, link in LINKS[name].items()}
+        for kind, content in response.get("content", {}).items():
+            if kind == STREAM and "schema" in content:
+                content["itemSchema"] = _item(content.pop("schema"))
+            if kind == JSON and name in ANSWERS:
+                content["example"] = ANSWERS[name]
+
+
+def _item(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a server-sent event whose data is JSON (OpenAPI 3.2; FastAPI has the form)."""
+    text = {"type": "string"}
+    told = {keyword: value for keyword, value in data.items() if keyword != "title"}
+    embedded = {**text, "contentMediaType": JSON, "contentSchema": told}
+    return {
+        "type": "object",
+        "properties": {"data": embedded, "event": text, "id": text, "retry": {"type": "integer", "minimum": 0}},
+        "required": ["data"],
+    }

@@ -216,7 +216,7 @@ def install(app: FastAPI) -> None:
     """Answer every refusal as a problem, and describe that in the OpenAPI document."""
     app.add_exception_handler(WingmanError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(HTTPException, refused_by_framework)
 
 
 def declared(*codes: Code) -> dict[int | str, dict[str, Any]]:
@@ -260,7 +260,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return problem(refusal, correlation_id_of(request), places)
 
 
-async def _framework(request: Request, error: Exception) -> JSONResponse:
+async def refused_by_framework(request: Request, error: Exception) -> JSONResponse:
+    """Return the answer to what never came to a route; header fields of the framework's own stay."""
     if not isinstance(error, HTTPException):
         raise TypeError("registered for HTTPException alone") from error
     correlation_id = correlation_id_of(request)

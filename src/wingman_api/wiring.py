@@ -43,8 +43,7 @@ from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.identity.uses import LastUse
-from wingman_api.ids import new_id
-from wingman_api.instructions.gate import structure_of
+from wingman_api.instructions.checking import structure_of
 from wingman_api.language_model import LanguageModel
 from wingman_api.limits.limiter import Limiter
 from wingman_api.limits.store import RateStore
@@ -68,7 +67,10 @@ Chores = Mapping[str, Coroutine[None, None, None]]
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """What the process stands on, opened; ``now`` returns aware times, ``closing`` is set when the process stops."""
+    """What the process stands on, opened; ``now`` returns aware times, ``new_id`` 26 characters nobody can guess.
+
+    ``closing`` is set when the process stops.
+    """
 
     settings: Settings
     signer: Signer
@@ -80,6 +82,7 @@ class Adapters:
     relay: Relay
     log: FilteringBoundLogger
     now: Callable[[], datetime]
+    new_id: Callable[[], str]
     closing: asyncio.Event
 
 
@@ -99,7 +102,7 @@ def wire(app: FastAPI, adapters: Adapters) -> Chores:
         translator=Translator(adapters.model, adapters.settings.llm_timeout),
         now=adapters.now,
         clock=time.monotonic,
-        new_id=new_id,
+        new_id=adapters.new_id,
         counted=app.state.metrics.verdict,
         log=adapters.log,
     )
@@ -129,12 +132,12 @@ def _requests(adapters: Adapters, answers: AnswerStore, verifications: Verificat
         environment=settings.environment,
         lifetimes=Lifetimes(high=timedelta(seconds=settings.expiry_high), other=timedelta(seconds=settings.expiry)),
         now=adapters.now,
-        new_id=new_id,
+        new_id=adapters.new_id,
     )
 
 
 def _executions(app: FastAPI, adapters: Adapters, requests: Requests, answers: AnswerStore) -> Chores:
-    mint = Mint(adapters.signer, environment=adapters.settings.environment, now=adapters.now, new_id=new_id)
+    mint = Mint(adapters.signer, environment=adapters.settings.environment, now=adapters.now, new_id=adapters.new_id)
     store = ExecutionStore(adapters.database)
     signals = Signals(adapters.database, CHANNEL)
     app.state.tokens = Tokens(requests, store, mint=mint, now=adapters.now)
@@ -188,7 +191,7 @@ def _events(app: FastAPI, adapters: Adapters) -> Chores:
     streams = Streams(feed, per_key=settings.event_streams, require=require, clock=time.monotonic, log=log)
     health = Health(database, adapters.gateway, feed.status)
     pace = Pace(timedelta(seconds=settings.checkpoint_every), timedelta(days=settings.event_retention))
-    watch = Watch(WatchStore(database), store, look=health.look, pace=pace, holder=new_id(), now=now, log=log)
+    watch = Watch(WatchStore(database), store, look=health.look, pace=pace, holder=adapters.new_id(), now=now, log=log)
     app.state.feed, app.state.streams, app.state.health = feed, streams, health
     app.state.consumers = Consumers(ConsumerStore(database), now=now)
     return {

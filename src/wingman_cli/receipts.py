@@ -26,20 +26,13 @@ def receipt(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here instead of showing it.")] = None,
 ) -> None:
     """Fetch the receipt of an execution: one JSON document that verifies offline (see check)."""
-    from wingman_cli.pki import write_atomically
-
     session: Session = context.obj
     with session.client() as client:
         document = client.receipt(execution_id).model_dump_json(indent=2) + "\n"
     if output is None:
         sys.stdout.write(document)
         return
-    try:
-        write_atomically(output, document.encode(), 0o644)
-    except OSError as error:
-        raise SettingInvalid(
-            Code.SETTING_INVALID, f"{output} cannot be written: {error.strerror}", hint="choose another place"
-        ) from error
+    write_text(output, document)
     Screen().say(f"Written to {output}; verify it anywhere: wingman audit check {output} --verifier-key KEY")
 
 
@@ -64,6 +57,18 @@ def check(
         return
     for line in _lines(checked):
         screen.say(visible(line))
+
+
+def write_text(output: Path, text: str) -> None:
+    """Write a document for others to read, whole or not at all; raise ``SettingInvalid`` where that cannot be."""
+    from wingman_cli.pki import write_atomically
+
+    try:
+        write_atomically(output, text.encode(), 0o644)
+    except OSError as error:
+        raise SettingInvalid(
+            Code.SETTING_INVALID, f"{output} cannot be written: {error.strerror}", hint="choose another place"
+        ) from error
 
 
 def _lines(checked: "CheckedReceipt") -> list[str]:

@@ -25,6 +25,7 @@ from tests.conftest import Database
 from wingman_api.app import Server, create_app, server_config
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore
+from wingman_api.ids import new_id
 from wingman_api.settings import Settings, load
 from wingman_api.system.store import open_database
 from wingman_cli.pki import Authority, create_token_key
@@ -55,6 +56,16 @@ class Clock:
 
 
 @dataclass
+class Ids:
+    """New ids: those a test wants next, then any."""
+
+    wanted: list[str] = field(default_factory=list)
+
+    def new(self) -> str:
+        return self.wanted.pop(0) if self.wanted else new_id()
+
+
+@dataclass
 class Api:
     """A running API and what a test needs around it."""
 
@@ -66,6 +77,7 @@ class Api:
     store: KeyStore
     log: list[Any]
     keys: dict[str, str] = field(default_factory=dict)
+    ids: Ids = field(default_factory=Ids)
 
     async def key(self, who: str) -> str:
         """The key of one of ``PEOPLE``, made when it is first needed."""
@@ -231,8 +243,9 @@ async def api(environ: dict[str, str], database: Database, gateway: FakeGateway,
         cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         store = KeyStore(pool, hasher=cheap, now=clock.now, random_bytes=token_bytes)
         log: list[Any] = []
-        url, app = await stack.enter_async_context(serve_api(load(environ), clock, log))
-        yield Api(url, app, gateway, clock, database, store, log)
+        ids = Ids()
+        url, app = await stack.enter_async_context(serve_api(load(environ), clock, log, new_id=ids.new))
+        yield Api(url, app, gateway, clock, database, store, log, ids=ids)
 
 
 @pytest.fixture

@@ -89,6 +89,8 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         self.answers: dict[str, Callable[[pb.PreviewResponse], None]] = {}
         self.events: list[pb.ExecuteResponse] | None = None
         self.radius = pb.BlastRadius(summary="web restarts", reversible=True, stops=["web"])
+        self.execution_ids: dict[str, str] = {}
+        """By approval; those that a test does not name are made from the approval's id."""
         self.claims: list[capability.Claims] = []
         self.previewed: list[pb.PreviewRequest] = []
         self.metadata: list[dict[str, str]] = []
@@ -150,7 +152,8 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         script = self.scripts.get(request.command, Script())
         if script.before_accepting:
             await script.before_accepting.wait()
-        execution_id = f"exe_{hashlib.sha256(verified.claims.apr.encode()).hexdigest()[:26]}"
+        made = f"exe_{hashlib.sha256(verified.claims.apr.encode()).hexdigest()[:26]}"
+        execution_id = self.execution_ids.get(verified.claims.apr, made)
         intent = self._intent(execution_id, verified, request.command)
         try:
             position = await self.audit.append(intent)

@@ -2,7 +2,8 @@
 
 ``python -m tests.api.openapi_changes OLD NEW`` prints each incompatible change and exits with 1 if there is any.
 Compatible are new operations, new optional parameters and fields of requests, and new fields of answers. A value that
-is new in an answer's enumeration counts as compatible: clients are told to expect it.
+is new in an answer's enumeration counts as compatible, and so does a new kind in a union that a field tells apart:
+clients are told to expect both.
 """
 
 import json
@@ -15,6 +16,8 @@ Schema = dict[str, Any]
 Direction = Literal["request", "response"]
 NARROWING = ("pattern", "format", "const", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
 SUCCESS = "2"
+CONTENT = ("schema", "itemSchema")
+PARTS = ("items", "additionalProperties", "contentSchema")
 
 
 def incompatible_changes(old: Schema, new: Schema) -> list[str]:
@@ -43,6 +46,8 @@ class _Compare:
         self._seen: set[tuple[str, str, str]] = set()
 
     def operation(self, before: Schema, after: Schema) -> Iterator[str]:
+        if after.get("security") and not before.get("security"):
+            yield "needs a key now"
         yield from self._parameters(before.get("parameters", []), after.get("parameters", []))
         asked, wanted = _body(before), _body(after)
         if asked is not None and wanted is None:
@@ -65,8 +70,10 @@ class _Compare:
                 found = after[status].get("content", {}).get(kind)
                 if found is None:
                     yield f"does not answer {status} with {kind} any more"
-                elif "schema" in content:
-                    yield from self.schema(content["schema"], found.get("schema", {}), status, "response")
+                    continue
+                for name in CONTENT:
+                    if name in content:
+                        yield from self.schema(content[name], found.get(name, {}), status, "response")
 
     def _parameters(self, before: list[Schema], after: list[Schema]) -> Iterator[str]:
         old = {(each["in"], each["name"]): each for each in before}
@@ -87,20 +94,32 @@ class _Compare:
                 return
             self._seen.add(pair)
         old, new = _resolved(self._old, before), _resolved(self._new, after)
+        if _options(old) or _options(new):
+            yield from self._union(before, after, place, direction)
+            return
         if _kind(old) != _kind(new):
             yield f"{place} is of another type"
             return
         if direction == "request":
             yield from _narrowed(old, new, place)
         yield from self._object(old, new, place, direction)
-        if "items" in old:
-            yield from self.schema(old["items"], new.get("items", {}), f"{place}[]", direction)
-        for number, option in enumerate(_options(old)):
-            others = _options(new)
-            if number < len(others):
-                yield from self.schema(option, others[number], place, direction)
+        for part in PARTS:
+            if isinstance(old.get(part), dict) and isinstance(new.get(part, {}), dict):
+                yield from self.schema(old[part], new.get(part, {}), f"{place}[]", direction)
+
+    def _union(self, before: Schema, after: Schema, place: str, direction: Direction) -> Iterator[str]:
+        """Compare by form; one that is no union is a union of one."""
+        old, new = _resolved(self._old, before), _resolved(self._new, after)
+        forms = {_form(each, self._old): each for each in _options(old) or [before]}
+        others = {_form(each, self._new): each for each in _options(new) or [after]}
+        for form, option in forms.items():
+            if form in others:
+                yield from self.schema(option, others[form], place, direction)
             elif direction == "request":
-                yield f"{place} takes one form less"
+                yield f"{place} does not take {form} any more"
+        for form in others.keys() - forms.keys():
+            if direction == "response" and "discriminator" not in new:
+                yield f"{place} may be {form} now"
 
     def _object(self, old: Schema, new: Schema, place: str, direction: Direction) -> Iterator[str]:
         fields, others = old.get("properties", {}), new.get("properties", {})
@@ -112,6 +131,9 @@ class _Compare:
         if direction == "request":
             for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
                 yield f"{place}.{name} is needed now"
+        else:
+            for name in sorted((set(old.get("required", ())) - set(new.get("required", ()))) & others.keys()):
+                yield f"{place}.{name} may be missing now"
 
 
 def _body(operation: Schema) -> Schema | None:
@@ -127,7 +149,12 @@ def _resolved(document: Schema, schema: Schema) -> Schema:
 
 
 def _kind(schema: Schema) -> str:
-    return "any of several" if _options(schema) else str(schema.get("type", "anything"))
+    return str(schema.get("type", "anything"))
+
+
+def _form(schema: Schema, document: Schema) -> str:
+    """What tells the forms of a union apart: a model's name, or a type."""
+    return schema["$ref"].rpartition("/")[2] if "$ref" in schema else _kind(_resolved(document, schema))
 
 
 def _options(schema: Schema) -> list[Schema]:

@@ -25,8 +25,14 @@ async def test_a_wish_becomes_a_pending_request_with_preview_risk_and_people(api
     assert answer["previews"][0]["blast_radius"]["summary"] == "web restarts"
     assert answer["risk"]["level"] == "MEDIUM"
     judged = [vote["source"] for vote in answer["risk"]["votes"]]
-    assert judged == ["environment", "effect", "blast_radius", "wording", "history"]
-    assert [vote["source"] for vote in answer["risk"]["dissent"]] == ["environment", "wording", "history"]
+    assert judged == ["environment", "effect", "blast_radius", "wording", "structure", "history", "claims"]
+    assert [vote["source"] for vote in answer["risk"]["dissent"]] == [
+        "environment",
+        "wording",
+        "structure",
+        "history",
+        "claims",
+    ]
     assert answer["risk"]["absent"] == []
     assert lifetime(request) == timedelta(hours=1)
 

@@ -75,7 +75,7 @@ async def test_a_verdict_follows_from_what_was_seen(claims: Api, probes: FakePro
     probes.outcomes, body, verdict = VERDICTS[name]
     answer = await verified(claims, **body)
     assert answer["verdict"] == verdict
-    assert answer["details"]
+    assert answer["details"].count(".") == 1, "a sentence ends once"
     assert [each["outcome"] for each in answer["evidence"]] == [
         probes.outcomes.get(assertion, probes.outcomes.get(assertion.kind, "unknown")) for assertion in probes.looked
     ]

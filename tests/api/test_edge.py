@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from tests.api.conftest import Api
-from wingman_api import problems
+from wingman_api import methods, problems
 from wingman_api.app import LONGEST_HEADER
 from wingman_api.edge import MAX_BODY, Edge
 from wingman_api.metrics import Metrics
@@ -82,12 +82,29 @@ async def test_unknown_paths_and_methods_are_problems(api: Api):
         ("GET", "/approvals/", 404, "NOT_FOUND"),
         ("DELETE", "/health", 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/approvals/request", 405, "METHOD_NOT_ALLOWED"),
         ("GET", "/docs", 404, "NOT_FOUND"),
     ):
         response = await api.call("operator", method, path)
         assert (response.status_code, response.json()["code"]) == (status, code), path
         if status == 405:
             assert response.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/livez", "GET"),
+        ("GET", "/approvals/request", "POST"),
+        ("DELETE", "/approvals/request", "POST"),
+        ("PUT", "/approvals/pending", "GET"),
+        ("OPTIONS", "/events/consumers/telegram", "DELETE, GET, PUT"),
+        ("PATCH", "/executions/exe_x/output", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_told_all_right_ones(api: Api, method: str, path: str, allowed: str):
+    response = await api.call("operator", method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
 
 
 async def test_a_refusal_never_echoes_what_was_sent(api: Api):
@@ -178,7 +195,9 @@ async def test_lifespan_events_pass(broken: tuple[FastAPI, list[Any]]):
         assert log == []
 
 
-@pytest.mark.parametrize("handler", [problems._refused, problems._invalid, problems._framework])
+@pytest.mark.parametrize(
+    "handler", [problems._refused, problems._invalid, problems.refused_by_framework, methods._answer(())]
+)
 async def test_a_handler_takes_its_own_errors_alone(handler: Callable[[Request, Exception], Awaitable[object]]):
     with pytest.raises(TypeError):
         await handler(Request({"type": "http"}), ValueError())

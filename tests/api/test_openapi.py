@@ -5,12 +5,18 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Api
+from tests.api.documented import COMMITTED, DOCUMENT, OPERATIONS, resolved
+from tests.api.openapi_changes import incompatible_changes
+from wingman_api.links import LINKS
+from wingman_api.openapi import text
+from wingman_api.surface import surface
 
-OPERATIONS = {
+NAMES = {
     "getWelcome",
     "getHealth",
     "getLiveness",
     "getReadiness",
+    "checkInstruction",
     "requestApproval",
     "listPendingApprovals",
     "listApprovals",
@@ -22,7 +28,6 @@ OPERATIONS = {
     "getExecution",
     "followExecutionOutput",
     "explainPolicy",
-    "checkInstruction",
     "getMetrics",
     "mintToken",
     "listAuditRecords",
@@ -64,8 +69,39 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {op["operationId"]: op for ops in document["paths"].values() for op in ops.values()}
 
 
+def test_it_is_what_was_committed(document: dict[str, Any]):
+    assert incompatible_changes(DOCUMENT, document) == [], "clients break; BREAKING=1 make openapi, if that is meant"
+    assert document == DOCUMENT, "it has changed: make openapi"
+    assert text(surface()) == COMMITTED.read_text("utf-8")
+
+
+def test_links_lead_to_operations_and_start_from_what_is_answered():
+    for name, links in LINKS.items():
+        answer = OPERATIONS[name].answer
+        assert answer is not None
+        for step, link in links.items():
+            target = OPERATIONS[link.operation]
+            declared = {f"{each['in']}.{each['name']}" for each in target.said.get("parameters", ())}
+            assert set(link.parameters) <= declared, (name, step)
+            if link.body is not None:
+                body = resolved(target.said["requestBody"]["content"]["application/json"]["schema"])
+                assert set(body["required"]) == set(link.body), (name, step)
+            for expression in (*link.parameters.values(), *(link.body or {}).values()):
+                assert found(expression, OPERATIONS[name].parameters("path"), answer["example"]), (name, expression)
+
+
+def found(expression: str, parameters: dict[str, str], answer: Any) -> bool:  # noqa: ANN401
+    """Whether a runtime expression leads to something: a part of the request's path, or of the answer."""
+    place, _, pointer = expression.partition("#/")
+    if place.startswith("$request.path."):
+        return place.removeprefix("$request.path.") in parameters
+    for part in pointer.split("/"):
+        answer = answer[int(part) if part.isdigit() else part]
+    return place == "$response.body"
+
+
 def test_operation_ids_are_stable(document: dict[str, Any]):
-    assert set(operations(document)) == OPERATIONS
+    assert set(operations(document)) == NAMES
 
 
 def test_every_operation_is_tagged_described_and_declares_its_problems(document: dict[str, Any]):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, cast
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 
 from wingman_api.approvals import cursor as cursors
 from wingman_api.approvals.record import Asked as AskedRecord
@@ -100,6 +100,12 @@ async def request_approval(asked: Asked, service: Service, caller: Asker, once: 
         environment=asked.deployment_env,
     )
     return AskedAnswer.of(await service.ask(wish, caller, once))
+
+
+@router.get("/request", include_in_schema=False)
+async def request_by_get() -> None:
+    """Refuse the method: without this, the word would be taken for an id."""
+    raise HTTPException(405)
 
 
 @router.get("/pending", operation_id="listPendingApprovals", responses=declared(*KEY))

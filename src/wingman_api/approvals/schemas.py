@@ -62,8 +62,12 @@ def _utc(moment: datetime) -> datetime:
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")]
-Text = Annotated[str, AfterValidator(_printable)]
+CONTROLS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+PRINTABLE: Final = f"^[^{CONTROLS}]*$"
+"""What ``_printable`` takes, as a document can say it."""
+Text = Annotated[str, AfterValidator(_printable), Field(json_schema_extra={"pattern": PRINTABLE})]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
+ENVIRONMENT: Final = "^([Tt][Ee][Ss][Tt]|[Pp][Rr][Dd])$"
 ApprovalId = Annotated[str, Field(pattern=r"^apr_[a-z2-7]{26}$", examples=["apr_dbc7jx2mqvg5s3k2h6t4yw7raa"])]
 
 
@@ -74,13 +78,20 @@ class Asked(BaseModel):
         extra="forbid",
         frozen=True,
         json_schema_extra={
-            "example": {
-                "worker_id": "agent-7",
-                "task_name": "Restart the web server",
-                "instruction": "The web server leaks memory; restart it.",
-                "commands": ["docker restart --time 10 web"],
-                "deployment_env": "test",
-            }
+            "examples": [
+                {
+                    "worker_id": "agent-7",
+                    "task_name": "Restart the web server",
+                    "instruction": "The web server leaks memory; restart it.",
+                    "commands": ["docker restart --time 10 web"],
+                    "deployment_env": "test",
+                },
+                {
+                    "worker_id": "agent-7",
+                    "task_name": "See what runs",
+                    "instruction": "Before anything is changed:\ndocker ps --all",
+                },
+            ]
         },
     )
 
@@ -94,7 +105,7 @@ class Asked(BaseModel):
         description="Docker commands; where absent, the instruction's lines that begin with `docker `. "
         "Without any, the approval is a sign-off that runs nothing.",
     )
-    deployment_env: Annotated[str, Field(max_length=16)] | None = Field(
+    deployment_env: Annotated[str, Field(max_length=16, json_schema_extra={"pattern": ENVIRONMENT})] | None = Field(
         default=None, description="`test` or `prd` in any case; must be this API's own environment."
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from wingman_api.approvals.schemas import Name, Text
+from wingman_api.approvals.schemas import CONTROLS, Name, Text
 from wingman_api.claims.finding import Outcome, Verdict
 from wingman_api.claims.ledger import Entry
 from wingman_api.claims.record import Enhancement, Evidence, Origin, Verification, Verifier
@@ -41,7 +41,13 @@ def _storable(assertion: Assertion) -> Assertion:
     return assertion
 
 
-Claim = Annotated[Text, AfterValidator(_says_something), Field(min_length=1, max_length=MAX_CLAIM)]
+SAYING: Final = f"^[^{CONTROLS}]*[^\\s{CONTROLS}][^{CONTROLS}]*$"
+"""Text that is not blank, as a document can say it."""
+Claim = Annotated[
+    Text,
+    AfterValidator(_says_something),
+    Field(min_length=1, max_length=MAX_CLAIM, json_schema_extra={"pattern": SAYING}),
+]
 
 
 class ToLog(BaseModel):
@@ -63,7 +69,12 @@ class ToVerify(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"example": {"worker_id": "agent-7", "claim": "Process postgres is running"}},
+        json_schema_extra={
+            "examples": [
+                {"worker_id": "agent-7", "claim": "Process postgres is running"},
+                {"assertions": [{"kind": "file_exists", "path": "notes/today.md"}]},
+            ]
+        },
     )
 
     claim: Claim | None = None

@@ -1,7 +1,7 @@
 """``/executions``: start, look, follow the output."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Final, assert_never, cast
+from typing import Annotated, Any, Final, assert_never, cast
 
 from fastapi import APIRouter, Depends, Header, Path, Request, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -48,6 +48,12 @@ STARTING: Final = (
     Code.GATEWAY_UNAVAILABLE,
     Code.DEADLINE_EXCEEDED,
 )
+OUTPUT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": OutputEvent | FinishedEvent,
+        "description": "Server-sent events: `stdout`, `stderr`, `progress`, and `finished` as the last one.",
+    }
+}
 
 router = APIRouter(prefix="/executions", tags=["executions"], dependencies=[Depends(authenticated)])
 
@@ -94,7 +100,7 @@ async def get_execution(execution: Known) -> ExecutionView:
     "/{execution_id}/output",  # noqa: FAST003 - a path parameter of ``_known``
     operation_id="followExecutionOutput",
     response_class=EventSourceResponse,
-    responses=declared(*KEY, Code.EXECUTION_UNKNOWN),
+    responses={**OUTPUT, **declared(*KEY, Code.EXECUTION_UNKNOWN)},
 )
 async def follow_output(
     execution: Known,

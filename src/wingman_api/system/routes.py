@@ -49,7 +49,7 @@ async def health(looking: Looking, response: Response) -> HealthAnswer:
     "/metrics",
     operation_id="getMetrics",
     response_class=PlainTextResponse,
-    responses={**declared(), 200: {"content": {CONTENT_TYPE: {}}, "description": "Prometheus's text format."}},
+    responses={**declared(), 200: {"description": "Prometheus's text format."}},
 )
 async def get_metrics(request: Request, looking: Looking) -> Response:
     """Return counters and states for Prometheus: numbers alone, no names of people or workers."""

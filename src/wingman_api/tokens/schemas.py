@@ -18,7 +18,7 @@ class Wanted(BaseModel):
         json_schema_extra={
             "example": {
                 "approval_id": "apr_dbc7jx2mqvg5s3k2h6t4yw7raa",
-                "command": "docker restart web",
+                "command": "docker restart --time 10 web",
                 "client_thumbprint": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
             }
         },

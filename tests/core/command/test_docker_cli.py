@@ -66,9 +66,7 @@ def _normal(request: dict[str, Any]) -> dict[str, Any]:
     if "platform" in query:
         query["platform"] = query["platform"].lower()
     if request["path"].endswith("/exec"):
-        body = request["body"]
-        # The kernel follows links and .. as they stand; doubled and trailing slashes mean nothing to it.
-        body["WorkingDir"] = re.sub("(?<=.)/$", "", re.sub("/+", "/", body.get("WorkingDir", "")))
+        request["body"]["WorkingDir"] = _straight(request["body"].get("WorkingDir", ""))
     if request["path"] == "/containers/create":
         _normalise_container(request["body"])
     return {**pruned(request), "query": query, "body": pruned(request["body"])}
@@ -88,12 +86,17 @@ def _normalise_container(body: dict[str, Any]) -> None:
         ports[:] = [{name: value for name, value in each.items() if value != "0"} for each in ports]
     host["Links"] = [each if ":" in each else f"{each}:{each}" for each in host.get("Links", [])]
     host["StorageOpt"] = {key: value.lower() for key, value in host.get("StorageOpt", {}).items()}
-    host["Tmpfs"] = {key: value for key, value in host.get("Tmpfs", {}).items() if value}
+    host["Tmpfs"] = {_straight(path): options for path, options in host.get("Tmpfs", {}).items()}
     for endpoint in body.get("NetworkingConfig", {}).get("EndpointsConfig", {}).values():
         addresses = endpoint.get("IPAMConfig", {})
         if "IPv6Address" in addresses:
             addresses["IPv6Address"] = str(ipaddress.ip_address(addresses["IPv6Address"]))
         endpoint["MacAddress"] = endpoint.get("MacAddress", "").replace("-", ":")
+
+
+def _straight(path: str) -> str:
+    """Leave out doubled and trailing slashes; a kernel follows links and .. as they stand."""
+    return re.sub("(?<=.)/$", "", re.sub("/+", "/", path))
 
 
 def _bind(bind: str) -> str:
