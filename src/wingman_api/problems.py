@@ -1,7 +1,8 @@
 """Every error of the REST edge as an RFC 9457 problem, from one table.
 
-Guarantees: a code has one HTTP status, ``type`` is stable, what a caller sent is never echoed, and an error
-that is not in the table becomes a bare 500 with the correlation id that the log line carries too.
+Guarantees: a code has one HTTP status, ``type`` is stable, and an error that is not in the table becomes a bare 500
+with the correlation id that the log line carries too. Of what a caller sent nothing is echoed but the name of a field
+that is not known, where it looks like one: whoever misspells a field is told which.
 """
 
 import re
@@ -21,6 +22,9 @@ UNEXPECTED: Final = 500
 TOO_LARGE: Final = 413
 TOO_SLOW: Final = 408
 MAX_PLACES: Final = 20
+UNKNOWN_FIELD: Final = "extra_forbidden"
+UNKNOWN_TAG: Final = "union_tag_invalid"
+FIELD: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,39}", re.ASCII)
 
 STATUS: Final[Mapping[Code, int]] = {
     # The text is no command, or it names nothing that can be acted on.
@@ -251,7 +255,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise TypeError("registered for RequestValidationError alone") from error
     found = error.errors()
-    places = [Place(where=_path(entry["loc"]), reason=_reason(entry)) for entry in found[:MAX_PLACES]]
+    places = [Place(where=_path(entry), reason=_reason(entry)) for entry in found[:MAX_PLACES]]
     refusal = WingmanError(
         Code.REQUEST_INVALID,
         f"the request is not valid in {len(found)} place{'s' if len(found) != 1 else ''}",
@@ -275,13 +279,18 @@ async def refused_by_framework(request: Request, error: Exception) -> JSONRespon
     return response
 
 
-def _path(parts: Sequence[int | str]) -> str:
-    """Return a place as one word; what is not a name of ours is shown through ``ascii`` and shortened."""
-    return ".".join(str(part) if isinstance(part, int) else ascii(part)[1:-1][:64] for part in parts)
+def _path(entry: Mapping[str, Any]) -> str:
+    """Return a place as one word; a name that is not one of ours only where it looks like a field's."""
+    *parts, last = entry["loc"]
+    if entry["type"] == UNKNOWN_FIELD and not FIELD.fullmatch(str(last)):
+        last = "(unknown)"
+    return ".".join(str(part) if isinstance(part, int) else ascii(part)[1:-1][:64] for part in (*parts, last))
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
     context = entry.get("ctx", {}).get("error", "")
     if entry["type"] == "json_invalid":
         return f"no JSON: {context}"
+    if entry["type"] == UNKNOWN_TAG:
+        return f"{entry['ctx']['discriminator']} is none of: {entry['ctx']['expected_tags']}"
     return str(entry["msg"])
