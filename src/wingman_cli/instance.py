@@ -233,6 +233,8 @@ def _locked(descriptor: int, kind: int, seconds: float) -> bool:
 
 def copy_policies(directory: Path) -> None:
     """Copy the shipped policies, whole or not at all."""
+    for leftover in directory.parent.glob(f".{directory.name}.*.new"):
+        shutil.rmtree(leftover)
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.new")
     with resources.as_file(resources.files("wingman_gateway") / "policies") as shipped:
         shutil.copytree(shipped, temporary)
