@@ -19,6 +19,7 @@ from wingman_core.errors import Code, WingmanError
 MEDIA_TYPE: Final = "application/problem+json"
 UNEXPECTED: Final = 500
 TOO_LARGE: Final = 413
+TOO_SLOW: Final = 408
 MAX_PLACES: Final = 20
 
 STATUS: Final[Mapping[Code, int]] = {
@@ -68,6 +69,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.CONSUMER_CHANGED: 409,
     Code.EVENTS_LOST: 410,
     Code.REQUEST_TOO_LARGE: 413,
+    Code.REQUEST_TIMEOUT: 408,
     Code.LIMIT_EXCEEDED: 429,
     # The gateway refuses what the API itself presents: keys, certificates or clocks are set up wrongly.
     Code.TOKEN_MALFORMED: 502,
@@ -102,6 +104,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.INTERNAL: 500,
 }
 HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    408: {"Connection": "close"},
     401: {"WWW-Authenticate": 'Bearer realm="wingman"'},
     429: {"Retry-After": "1"},
     503: {"Retry-After": "2"},
@@ -196,6 +199,14 @@ def too_large(correlation_id: str) -> JSONResponse:
     return problem(refusal, correlation_id)
 
 
+def too_slow(correlation_id: str) -> JSONResponse:
+    """Return the refusal of a body that does not arrive."""
+    refusal = WingmanError(
+        Code.REQUEST_TIMEOUT, "the body did not arrive in time", hint="send it at once; Content-Length is its length"
+    )
+    return problem(refusal, correlation_id)
+
+
 def correlation_id_of(request: Request) -> str:
     """Return the id that the edge gave this request."""
     return str(request.state.correlation_id)
@@ -211,12 +222,13 @@ def install(app: FastAPI) -> None:
 def declared(*codes: Code) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of an operation that may answer with ``codes``, besides what all may.
 
-    Whoever is asked for a key is limited too.
+    Whoever is asked for a key is limited too, and whoever may send too much may send it too slowly.
     """
     always = (Code.REQUEST_INVALID, Code.INTERNAL, Code.DATABASE_UNAVAILABLE)
     limited = (Code.LIMIT_EXCEEDED,) if Code.KEY_INVALID in codes else ()
+    slow = (Code.REQUEST_TIMEOUT,) if Code.REQUEST_TOO_LARGE in codes else ()
     grouped: dict[int, list[str]] = {}
-    for code in dict.fromkeys((*codes, *limited, *always)):
+    for code in dict.fromkeys((*codes, *slow, *limited, *always)):
         grouped.setdefault(STATUS[code], []).append(code)
     return {
         status: {
@@ -255,6 +267,8 @@ async def refused_by_framework(request: Request, error: Exception) -> JSONRespon
     correlation_id = correlation_id_of(request)
     if error.status_code == TOO_LARGE:
         return too_large(correlation_id)
+    if error.status_code == TOO_SLOW:
+        return too_slow(correlation_id)
     code = FRAMEWORK.get(error.status_code, Code.REQUEST_INVALID)
     response = problem(WingmanError(code, error.detail.lower(), hint="GET / lists the endpoints"), correlation_id)
     response.headers.update(error.headers or {})

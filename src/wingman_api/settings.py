@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     checkpoint_every: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
     """Seconds between two events that carry the audit log's checkpoint, where it has grown; each day has one anyway."""
     stall: Annotated[float, Field(ge=1, le=3600)] = 30.0
-    """Seconds after which a client that takes nothing of what is sent to it is cut off."""
+    """Seconds that a client has to take some of what is sent to it, to begin a request, and to send its body."""
 
     rate_limit_reads: Rate = "1200/60"
     """``requests/seconds`` of one key that change nothing; all ``rate_limit`` hold over all API processes."""
