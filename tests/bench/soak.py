@@ -67,7 +67,7 @@ class Mix:
         if not self.has_engine:
             return
         asked = await self.request(random.choice(("docker ps", f"docker logs {CONTAINER}", f"docker top {CONTAINER}")))
-        if asked.get("status") == "pending":  # so many requests of one worker are a risk of their own
+        if asked.get("status") == "PENDING":  # so many requests of one worker are a risk of their own
             await self.call("approver", "POST", f"/approvals/{asked['id']}/approve", {"note": "soak"})
         started = (await self.call("worker", "POST", "/executions", {"approval_id": asked["id"]})).json()
         if "execution_id" not in started:
