@@ -81,6 +81,7 @@ schema: $(READY) ## Schemathesis over the whole API: all phases, more than 10,00
 
 bench: $(READY) ## Measure against baselines in the same run
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.api_bench
 
 clean: ## Remove what was built and cached; data/ stays
 	@rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

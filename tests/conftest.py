@@ -1,5 +1,6 @@
 """Session fixtures every level shares: a real Postgres, a deployment's CA, a real Docker engine."""
 
+import base64
 import os
 import secrets
 import subprocess
@@ -136,6 +137,17 @@ def busybox(engine_url: str) -> str:
     made = _engine("image", BUSYBOX, f"test-{os.getpid()}")
     assert made.returncode == 0, made.stderr
     return BUSYBOX
+
+
+P256, SM2 = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a811ccf5501822d")
+"""Two curves' names in DER; the library knows the first alone."""
+
+
+def of_an_unknown_curve(pem: bytes) -> bytes:
+    """A P-256 key or certificate in PEM, said to be on another curve."""
+    label = pem.split(b"-----")[1].removeprefix(b"BEGIN ")
+    der = base64.b64decode(b"".join(pem.splitlines()[1:-1])).replace(P256, SM2)
+    return b"-----BEGIN %s-----\n%s-----END %s-----\n" % (label, base64.encodebytes(der), label)
 
 
 def _engine(*arguments: str) -> subprocess.CompletedProcess[str]:

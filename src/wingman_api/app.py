@@ -131,7 +131,9 @@ def create_app(  # noqa: PLR0913 - what it is made of, by name
 
     app = surface(lifespan, telemetry)
     app.state.metrics = Metrics()
-    app.add_middleware(Edge, log=log, metrics=app.state.metrics, new_id=ids.new_id, clock=time.monotonic)
+    app.add_middleware(
+        Edge, log=log, metrics=app.state.metrics, new_id=ids.new_id, clock=time.monotonic, patience=settings.stall
+    )
     app.state.closing = asyncio.Event()
     app.state.welcome = Welcome(
         name=NAME, version=app.version, environment=settings.environment, endpoints=openapi.endpoints(ROUTERS)
@@ -169,11 +171,13 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves ``app``: no access log of its own, no word of what it is, limits on everything."""
     return uvicorn.Config(
         app,
+        ws="none",
+        log_level="error",  # its warnings tell what any stranger sent, and not in JSON
         http=connection_class(settings.stall),  # h11, which bounds headers that never end; the faster parser does not
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=min(KEEP_ALIVE, round(settings.stall)),
         timeout_graceful_shutdown=round(settings.drain) + 1,
         h11_max_incomplete_event_size=LONGEST_HEADER,
         proxy_headers=False,

@@ -1,10 +1,12 @@
 """The outermost layer of the API: a correlation id and a log line a request, the body's limit, the last resort.
 
-Guarantees: no body over the limit is read, whether or not it says its length, and its refusal is a problem
-like every other (the framework's own limit answers in plain text, which is why it is not used); an unforeseen
+Guarantees: no body over the limit is read, whether or not it says its length, nor waited for longer than
+``patience``, and its refusal is a problem like every other (the framework's own limit answers in plain text, which is
+why it is not used; nor is the server's on concurrency: connections are bounded in time, callers in rate); an unforeseen
 exception is logged with its traceback and answered without it.
 """
 
+import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Final
 
@@ -24,12 +26,13 @@ MAX_BODY: Final = 256 * 1024
 HEADER: Final = "X-Correlation-ID"
 STREAM: Final = "text/event-stream"
 FIELDS: Final = "fields"
+PATIENCE: Final = 30.0
 
 
 class Edge:
-    """ASGI middleware; ``new_id`` makes correlation ids, ``clock`` counts seconds."""
+    """ASGI middleware; ``new_id`` makes correlation ids, ``clock`` counts seconds, a body has ``patience`` of them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators, by name
         self,
         app: ASGIApp,
         *,
@@ -37,6 +40,7 @@ class Edge:
         metrics: Metrics,
         new_id: Callable[[], str],
         clock: Callable[[], float],
+        patience: float = PATIENCE,
     ) -> None:
         """Wrap ``app``."""
         self._app = app
@@ -44,6 +48,7 @@ class Edge:
         self._metrics = metrics
         self._new_id = new_id
         self._clock = clock
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; lifespan events pass untouched."""
@@ -72,7 +77,7 @@ class Edge:
             if _announced(scope) > MAX_BODY:
                 await problems.too_large(correlation_id)(scope, receive, answer)
                 return
-            await self._app(scope, _limited(receive), answer)
+            await self._app(scope, _limited(receive, self._patience), answer)
         except Exception:
             log.exception("request.failed")
             if status:
@@ -110,17 +115,25 @@ def _announced(scope: Scope) -> int:
     return int(length[:12]) if length.isascii() and length.isdigit() else 0
 
 
-def _limited(receive: Receive) -> Receive:
-    """Return ``receive`` with the limit for a body of unannounced length."""
-    seen = 0
+def _limited(receive: Receive, seconds: float) -> Receive:
+    """Return ``receive`` with the limits for a body: its length where it was not announced, and its time."""
+    seen, whole = 0, False
+    deadline = asyncio.get_running_loop().time() + seconds
 
     async def limited() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole
+        if whole:
+            return await receive()  # that the caller is gone: no body any more
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(problems.TOO_SLOW) from None
+        whole = not message.get("more_body", False)
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > MAX_BODY:
-                raise HTTPException(413)
+                raise HTTPException(problems.TOO_LARGE)
         return message
 
     return limited

@@ -48,10 +48,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How it ended. ``audit_position`` is None while the record waits in the gateway's journal."""
+    """How it ended; without an exit code where it had none. ``audit_position`` is None while the record waits."""
 
     outcome: Outcome
-    exit_code: int
+    exit_code: int | None
     duration_ms: int
     output_digest: str
     audit_position: int | None

@@ -34,6 +34,8 @@ from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
 DOMAIN: Final = "wingman"
+NO_EXIT: Final = -1
+"""The exit code of what did not end by itself, or never ran."""
 PREVIEW_SECONDS: Final = 20.0
 OBSERVE_SECONDS: Final = 10.0
 EXECUTE_SECONDS: Final = 6 * 3600.0
@@ -41,7 +43,19 @@ EXECUTE_SECONDS: Final = 6 * 3600.0
 HEALTH_SECONDS: Final = 0.7
 OBSERVER: Final = "wingman-claims"
 """The policy's principal for what claims are verified with; nobody's name."""
-OPTIONS: Final = (("grpc.enable_retries", 0), ("grpc.max_receive_message_length", 8 << 20))
+OPTIONS: Final = (
+    ("grpc.enable_retries", 0),
+    ("grpc.max_receive_message_length", 8 << 20),
+    # A gateway that comes back is found within seconds, however long it was away.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # in spite of its name: how long one try to connect may take
+    # A link that died without a word: what is not acknowledged for 10 s ends it, and so does a ping without an answer.
+    # Pings come less often than every 5 minutes, which is what a server puts up with by default.
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
 
 OUTCOMES: Final[Mapping[int, Outcome]] = {
     pb.Finished.OUTCOME_SUCCEEDED: "SUCCEEDED",
@@ -187,7 +201,7 @@ def _finished(message: pb.Finished) -> Finished:
         raise _not_understood("an unknown outcome")
     return Finished(
         outcome=OUTCOMES[message.outcome],
-        exit_code=message.exit_code,
+        exit_code=None if message.exit_code == NO_EXIT else message.exit_code,
         duration_ms=message.duration_ms,
         output_digest=message.output_digest,
         audit_position=None if message.audit_position < 0 else message.audit_position,

@@ -1,7 +1,8 @@
 """Every error of the REST edge as an RFC 9457 problem, from one table.
 
-Guarantees: a code has one HTTP status, ``type`` is stable, what a caller sent is never echoed, and an error
-that is not in the table becomes a bare 500 with the correlation id that the log line carries too.
+Guarantees: a code has one HTTP status, ``type`` is stable, and an error that is not in the table becomes a bare 500
+with the correlation id that the log line carries too. Of what a caller sent nothing is echoed but the name of a field
+that is not known, where it looks like one: whoever misspells a field is told which.
 """
 
 import re
@@ -19,7 +20,11 @@ from wingman_core.errors import Code, WingmanError
 MEDIA_TYPE: Final = "application/problem+json"
 UNEXPECTED: Final = 500
 TOO_LARGE: Final = 413
+TOO_SLOW: Final = 408
 MAX_PLACES: Final = 20
+UNKNOWN_FIELD: Final = "extra_forbidden"
+UNKNOWN_TAG: Final = "union_tag_invalid"
+FIELD: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,39}", re.ASCII)
 
 STATUS: Final[Mapping[Code, int]] = {
     # The text is no command, or it names nothing that can be acted on.
@@ -68,6 +73,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.CONSUMER_CHANGED: 409,
     Code.EVENTS_LOST: 410,
     Code.REQUEST_TOO_LARGE: 413,
+    Code.REQUEST_TIMEOUT: 408,
     Code.LIMIT_EXCEEDED: 429,
     # The gateway refuses what the API itself presents: keys, certificates or clocks are set up wrongly.
     Code.TOKEN_MALFORMED: 502,
@@ -102,6 +108,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.INTERNAL: 500,
 }
 HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    408: {"Connection": "close"},
     401: {"WWW-Authenticate": 'Bearer realm="wingman"'},
     429: {"Retry-After": "1"},
     503: {"Retry-After": "2"},
@@ -197,6 +204,14 @@ def too_large(correlation_id: str) -> JSONResponse:
     return problem(refusal, correlation_id)
 
 
+def too_slow(correlation_id: str) -> JSONResponse:
+    """Return the refusal of a body that does not arrive."""
+    refusal = WingmanError(
+        Code.REQUEST_TIMEOUT, "the body did not arrive in time", hint="send it at once; Content-Length is its length"
+    )
+    return problem(refusal, correlation_id)
+
+
 def correlation_id_of(request: Request) -> str:
     """Return the id that the edge gave this request."""
     return str(request.state.correlation_id)
@@ -212,12 +227,13 @@ def install(app: FastAPI) -> None:
 def declared(*codes: Code) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of an operation that may answer with ``codes``, besides what all may.
 
-    Whoever is asked for a key is limited too.
+    Whoever is asked for a key is limited too, and whoever may send too much may send it too slowly.
     """
     always = (Code.REQUEST_INVALID, Code.INTERNAL, Code.DATABASE_UNAVAILABLE)
     limited = (Code.LIMIT_EXCEEDED,) if Code.KEY_INVALID in codes else ()
+    slow = (Code.REQUEST_TIMEOUT,) if Code.REQUEST_TOO_LARGE in codes else ()
     grouped: dict[int, list[str]] = {}
-    for code in dict.fromkeys((*codes, *limited, *always)):
+    for code in dict.fromkeys((*codes, *slow, *limited, *always)):
         grouped.setdefault(STATUS[code], []).append(code)
     return {
         status: {
@@ -240,7 +256,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise TypeError("registered for RequestValidationError alone") from error
     found = error.errors()
-    places = [Place(where=_path(entry["loc"]), reason=_reason(entry)) for entry in found[:MAX_PLACES]]
+    places = [Place(where=_path(entry), reason=_reason(entry)) for entry in found[:MAX_PLACES]]
     refusal = WingmanError(
         Code.REQUEST_INVALID,
         f"the request is not valid in {len(found)} place{'s' if len(found) != 1 else ''}",
@@ -256,19 +272,26 @@ async def refused_by_framework(request: Request, error: Exception) -> JSONRespon
     correlation_id = correlation_id_of(request)
     if error.status_code == TOO_LARGE:
         return too_large(correlation_id)
+    if error.status_code == TOO_SLOW:
+        return too_slow(correlation_id)
     code = FRAMEWORK.get(error.status_code, Code.REQUEST_INVALID)
     response = problem(WingmanError(code, error.detail.lower(), hint="GET / lists the endpoints"), correlation_id)
     response.headers.update(error.headers or {})
     return response
 
 
-def _path(parts: Sequence[int | str]) -> str:
-    """Return a place as one word; what is not a name of ours is shown through ``ascii`` and shortened."""
-    return ".".join(str(part) if isinstance(part, int) else ascii(part)[1:-1][:64] for part in parts)
+def _path(entry: Mapping[str, Any]) -> str:
+    """Return a place as one word; a name that is not one of ours only where it looks like a field's."""
+    *parts, last = entry["loc"]
+    if entry["type"] == UNKNOWN_FIELD and not FIELD.fullmatch(str(last)):
+        last = "(unknown)"
+    return ".".join(str(part) if isinstance(part, int) else ascii(part)[1:-1][:64] for part in (*parts, last))
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
     context = entry.get("ctx", {}).get("error", "")
     if entry["type"] == "json_invalid":
         return f"no JSON: {context}"
+    if entry["type"] == UNKNOWN_TAG:
+        return f"{entry['ctx']['discriminator']} is none of: {entry['ctx']['expected_tags']}"
     return str(entry["msg"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import (
@@ -119,7 +120,7 @@ class Settings(BaseSettings):
     checkpoint_every: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
     """Seconds between two events that carry the audit log's checkpoint, where it has grown; each day has one anyway."""
     stall: Annotated[float, Field(ge=1, le=3600)] = 30.0
-    """Seconds after which a client that takes nothing of what is sent to it is cut off."""
+    """Seconds that a client has to take some of what is sent to it, to begin a request, and to send its body."""
 
     rate_limit_reads: Rate = "1200/60"
     """``requests/seconds`` of one key that change nothing; all ``rate_limit`` hold over all API processes."""
@@ -253,15 +254,17 @@ def thumbprint(chain: bytes) -> str:
 
 def _certificate(pem: bytes, setting: str) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+        certificate = x509.load_pem_x509_certificate(pem)
+        certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise _invalid(setting, "the file is no certificate in PEM", "issue one with wingman pki") from error
+    return certificate
 
 
 def _p256(pem: bytes, setting: str) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _invalid(setting, "the file is no unencrypted key in PEM", "make one with wingman pki") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _invalid(setting, "the key is not ECDSA P-256", "make one with wingman pki")

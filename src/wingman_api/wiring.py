@@ -43,7 +43,7 @@ from wingman_api.identity.authenticator import Authenticator
 from wingman_api.identity.caller import Role
 from wingman_api.identity.store import KeyStore, key_hasher
 from wingman_api.identity.uses import LastUse
-from wingman_api.instructions.gate import structure_of
+from wingman_api.instructions.checking import structure_of
 from wingman_api.language_model import LanguageModel
 from wingman_api.limits.limiter import Limiter
 from wingman_api.limits.store import RateStore
@@ -121,6 +121,7 @@ def _requests(adapters: Adapters, answers: AnswerStore, verifications: Verificat
         conduct=ConductStore(adapters.database).conduct,
         false_claims=verifications.false_claims,
         model=adapters.model,
+        model_seconds=settings.llm_timeout,
     )
     return Requests(
         RequestStore(adapters.database),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wingman_core.notes import VerifierKey
 
 ROLE = "wingman_auditor"
+TABLE = "execution_audit"
 
 KeyFile = Annotated[
     Path | None, typer.Option("--verifier-key", help="The log's public key (default: the data directory's).")
@@ -42,7 +43,7 @@ def tail(
 
     async def read() -> tuple[Positioned, ...]:
         session: Session = context.obj
-        async with opened(session, ROLE) as access, AuditReader.connect(access.url, access.password) as reader:
+        async with opened(session, ROLE, TABLE) as access, AuditReader.connect(access.url, access.password) as reader:
             return await reader.last(count)
 
     found = asyncio.run(read())
@@ -142,7 +143,7 @@ async def _verify(
 
     from wingman_cli.database import opened
 
-    async with opened(session, ROLE) as access:
+    async with opened(session, ROLE, TABLE) as access:
         with Progress(
             console=screen.err, transient=True, disable=screen.as_json or not screen.err.is_terminal
         ) as progress:

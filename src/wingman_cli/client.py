@@ -7,6 +7,7 @@ Does not: repeat anything that changes something (the caller may).
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
@@ -22,10 +23,13 @@ from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_core.receipt import Receipt
 
 TIMEOUT: Final = 30.0
+PATIENCE: Final = 130.0
+"""Seconds for an execution to be accepted; longer than the API waits for its gateway, so that it tells which it was."""
 RECONNECTS: Final = 5
 """Times in a row that following output may fail before it gives up."""
 PAUSE: Final = 0.2
 """Seconds before the first of them; each next one waits twice as long."""
+BUSY: Final = 503
 RESERVED: Final = frozenset({"code", "message", "hint", "self"})
 """Names that an error's details cannot have."""
 
@@ -64,11 +68,12 @@ class Client:
 
     def execute(self, approval_id: str) -> StartedAnswer:
         """Run an approved command; return once it counts as run."""
-        return self._call(StartedAnswer, "POST", "/executions", json={"approval_id": approval_id}, timeout=120.0)
+        return self._call(StartedAnswer, "POST", "/executions", json={"approval_id": approval_id}, timeout=PATIENCE)
 
     def execution(self, execution_id: str) -> ExecutionView:
         """Return an execution's record."""
-        return self._call(ExecutionView, "GET", f"/executions/{_segment(execution_id)}")
+        with _naming(execution_id):
+            return self._call(ExecutionView, "GET", f"/executions/{_segment(execution_id)}")
 
     def receipt(self, execution_id: str) -> Receipt:
         """Return the receipt of an execution, as it came; it is not verified."""
@@ -85,15 +90,17 @@ class Client:
         while True:
             lost: Exception = ConnectionResetError()
             try:
-                for event in self._events(path, last):
-                    if event.name == "finished":
-                        return
-                    last, waited = event.id, 0
-                    yield _understood(OutputEvent, event.data)
-            except httpx.TransportError as error:
+                with _naming(execution_id):
+                    for event in self._events(path, last):
+                        if event.name == "finished":
+                            return
+                        last, waited = event.id, 0
+                        yield _understood(OutputEvent, event.data)
+            except (httpx.TransportError, Unavailable) as error:
                 lost = error
             if waited == RECONNECTS:
-                raise _no_answer(self._http, lost) from lost
+                with _naming(execution_id):
+                    raise lost if isinstance(lost, Unavailable) else _no_answer(self._http, lost)
             self._pause(PAUSE * 2**waited)
             waited += 1
 
@@ -112,7 +119,10 @@ class Client:
         with self._http.stream("GET", path, headers=headers, timeout=httpx.Timeout(TIMEOUT, read=60.0)) as response:
             if response.is_error:
                 response.read()
-                raise refusal_of(response)
+                refusal = refusal_of(response)
+                if response.status_code == BUSY:
+                    raise Unavailable(refusal.code, refusal.message, hint=refusal.hint, **refusal.details)
+                raise refusal
             yield from events_of(response.iter_lines())
 
     def _call(self, answer: type[Answer], method: str, path: str, **arguments: Any) -> Answer:  # noqa: ANN401
@@ -123,6 +133,16 @@ class Client:
         if not response.is_success:
             raise refusal_of(response)
         return _understood(answer, response.text)
+
+
+@contextmanager
+def _naming(execution_id: str) -> Iterator[None]:
+    """Have errors tell what they are about: it runs, or ran, whatever became of the connection."""
+    try:
+        yield
+    except WingmanError as error:
+        error.details.setdefault("execution_id", execution_id)
+        raise
 
 
 def refusal_of(response: httpx.Response) -> WingmanError:

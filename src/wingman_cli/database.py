@@ -15,11 +15,20 @@ from wingman_core.errors import Code, SettingInvalid
 
 
 @asynccontextmanager
-async def opened(session: Session, role: str) -> AsyncIterator[Connection]:
+async def opened(session: Session, role: str, table: str = "") -> AsyncIterator[Connection]:
     """Yield how to connect; the embedded database is reached as ``role``, another as whom its address names.
 
-    Raises ``SettingInvalid`` for an address that cannot be used, or a data directory without a database.
+    Raises ``SettingInvalid`` for an address that cannot be used, a data directory without a database, and where
+    the role cannot read ``table``; ``Unavailable`` where the database does not answer.
     """
+    async with _found(session, role) as connection:
+        if table:
+            await connection.require(table)
+        yield connection
+
+
+@asynccontextmanager
+async def _found(session: Session, role: str) -> AsyncIterator[Connection]:
     if address := session.environ.get("WINGMAN_DATABASE_URL", ""):
         yield connection_of(address, session.environ.get("DB_PASSWORD", ""))
         return

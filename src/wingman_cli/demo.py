@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from wingman_cli.instance import Instance
 from wingman_cli.options import Choice, Engine
 from wingman_cli.screen import Screen
 from wingman_cli.session import OPERATOR, WORKER
-from wingman_cli.up import confirm
+from wingman_cli.up import confirm, stop_signals
 from wingman_core.errors import Code, Unavailable
 
 if TYPE_CHECKING:
@@ -63,8 +62,9 @@ async def _perform(place: Path, docker: "DockerEngine", source: "EngineSource", 
     from wingman_cli.local import Local, Plan
 
     task = asyncio.current_task()
-    if task is not None:  # SIGTERM cleans up as Ctrl-C does
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if task is not None:
+        for number in stop_signals():  # each cleans up as Ctrl-C does
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     containers = Containers(docker)
     await asyncio.to_thread(containers.find_image, source, private=found.private)
     try:

@@ -31,6 +31,16 @@ ROLES: Final = (SUPERUSER, OWNER, *SERVICE_ROLES)
 
 ROLE_EXISTS: Final = "SELECT 1 FROM pg_roles WHERE rolname = $1"
 DATABASE_EXISTS: Final = "SELECT 1 FROM pg_database WHERE datname = $1"
+READABLE: Final = """
+SELECT found IS NOT NULL AS exists, coalesce(has_table_privilege(found, 'SELECT'), false) AS readable
+FROM to_regclass($1) AS found
+"""
+REFUSES: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InterfaceError,  # the address has parts that it does not understand
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +58,42 @@ class Connection:
         return f"postgresql://{self.role}@/{self.database}?host={quote(self.host, safe='/')}"
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """Open one connection; raise ``Unavailable`` where the server does not answer within 10 s."""
+        """Open one connection.
+
+        Raises ``Unavailable`` where the server does not answer within 10 s, ``SettingInvalid`` where it refuses.
+        """
         try:
             return await asyncpg.connect(self.url, password=self.password, timeout=10)
         except (OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
             raise Unavailable(
                 Code.DATABASE_UNAVAILABLE, f"Postgres does not answer for {self.role}: {error}", hint="start it first"
             ) from error
+        except REFUSES as error:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                f"Postgres refuses {self.role}: {error}",
+                hint="see WINGMAN_DATABASE_URL and DB_PASSWORD, or the data directory's secrets",
+            ) from error
+
+    async def require(self, table: str) -> None:
+        """Return if the role can read ``table``; raise ``SettingInvalid`` where it cannot or there is none."""
+        connection = await self.connect()
+        try:
+            exists, readable = await connection.fetchrow(READABLE, table) or (False, False)
+        finally:
+            await connection.close()
+        if not exists:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                f"the database {self.database} has no table {table}",
+                hint="wingman migrate makes Wingman's tables",
+            )
+        if not readable:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                f"the role {self.role} may not read {table}",
+                hint="name the role that this command is for in WINGMAN_DATABASE_URL",
+            )
 
 
 class EmbeddedPostgres:
@@ -208,9 +247,13 @@ async def create_database(
 
 
 async def migrate(owner: Connection, packages: Sequence[str] = ("wingman_gateway", "wingman_api")) -> None:
-    """Bring each owner's history to its head, in one transaction each, as the owning role."""
+    """Bring each owner's history to its head, in one transaction each, as the owning role.
+
+    Raises what ``Connection.connect`` raises, and ``SettingInvalid`` where the database refuses a statement.
+    """
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
 
     def upgrade(sync_connection: object, package: str) -> None:
@@ -224,6 +267,12 @@ async def migrate(owner: Connection, packages: Sequence[str] = ("wingman_gateway
         for package in packages:
             async with engine.begin() as connection:
                 await connection.run_sync(upgrade, package)
+    except DBAPIError as error:
+        raise SettingInvalid(
+            Code.SETTING_INVALID,
+            f"Postgres refuses {owner.role} to migrate {owner.database}: {str(error.orig).splitlines()[0]}",
+            hint="name the role that owns the tables in WINGMAN_DATABASE_URL; nothing of this history was changed",
+        ) from error
     finally:
         await engine.dispose()
 

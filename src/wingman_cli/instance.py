@@ -144,7 +144,7 @@ class Instance:
         self.passwords()
         authority = Authority(self.pki, self.environment, now=now)
         for role in ("gateway", "api"):
-            if not ((self.pki / f"{role}.crt").exists() and (self.pki / f"{role}.key").exists()):
+            if not authority.holds(role):
                 authority.issue(role, replace=True)
         if not self.token_key.exists():
             create_token_key(self.token_key, self.token_keys)
@@ -233,6 +233,8 @@ def _locked(descriptor: int, kind: int, seconds: float) -> bool:
 
 def copy_policies(directory: Path) -> None:
     """Copy the shipped policies, whole or not at all."""
+    for leftover in directory.parent.glob(f".{directory.name}.*.new"):
+        shutil.rmtree(leftover)
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.new")
     with resources.as_file(resources.files("wingman_gateway") / "policies") as shipped:
         shutil.copytree(shipped, temporary)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wingman_cli.embedded_db import Connection
 
 ROLE = "wingman_api"
+TABLE = "api_key"
 
 Save = Annotated[Path | None, typer.Option(help="Write the key to this file (0600) instead of showing it.")]
 Expires = Annotated[str, typer.Option(help="How long the key is valid, such as 90d (default: until it is revoked).")]
@@ -192,7 +193,7 @@ async def stored(session: Session) -> "AsyncIterator[KeyStore]":
     """Yield the store of API keys."""
     from wingman_cli.database import opened
 
-    async with opened(session, ROLE) as access, key_store(access) as store:
+    async with opened(session, ROLE, TABLE) as access, key_store(access) as store:
         yield store
 
 

@@ -39,6 +39,16 @@ LOG_TAIL_BYTES: Final = 4096
 EXIT_SETTING: Final = 2
 """How gateway and API end where settings, keys or policies cannot be used: waiting would not help."""
 PROCESSES: Final = ("gateway", "api")
+TUNING: Final = (
+    "WINGMAN_CHECKPOINT_EVERY",
+    "WINGMAN_CONSENSUS_ENABLED",
+    "WINGMAN_EVENT_",
+    "WINGMAN_EXPIRY",
+    "WINGMAN_HIGH_RISK_PEOPLE",
+    "WINGMAN_LLM_",
+    "WINGMAN_OTLP_ENDPOINT",
+    "WINGMAN_RATE_LIMIT_",
+)
 PRIVATE: Final = ("WINGMAN_", "DB_PASSWORD", "BOT_TOKEN")
 """What no process inherits from the shell: each gets its own, and nothing else of it."""
 ROOTS: Final = "WINGMAN_CLAIM_ROOTS"
@@ -58,6 +68,11 @@ class Plan:
     """Whether to wait until the engine is seen."""
     workers: int = 1
     """Processes of the API."""
+
+
+def tuning(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the API's settings that the shell may give; where it listens and what it trusts are the instance's."""
+    return {name: value for name, value in environ.items() if name.startswith(TUNING)}
 
 
 def claim_settings(instance: Instance, environ: Mapping[str, str], *, here: Path, home: Path) -> dict[str, str]:
@@ -83,7 +98,7 @@ class Local:
         self._plan = plan
         self._tell = tell
         self._inherited = {name: value for name, value in environ.items() if not name.startswith(PRIVATE)}
-        self._otlp = environ.get("WINGMAN_OTLP_ENDPOINT", "")
+        self._tuning = tuning(environ)
         self._claims = claim_settings(plan.instance, environ, here=Path.cwd(), home=Path.home())
         self._stack = AsyncExitStack()
         self._postgres = EmbeddedPostgres(plan.instance.postgres, passwords={})
@@ -173,13 +188,13 @@ class Local:
             "wingman_api",
             WINGMAN_API_LISTEN=listen,
             WINGMAN_API_WORKERS=str(self._plan.workers),
-            WINGMAN_OTLP_ENDPOINT=self._otlp,
             WINGMAN_GATEWAY_ADDRESS=gateway,
             WINGMAN_TOKEN_KEY=str(instance.token_key.absolute()),
             WINGMAN_TOKEN_KID=instance.token_kid(),
             WINGMAN_CLAIMS_LEDGER=str(instance.ledger.absolute()),
             **anonymous,
             **self._claims,
+            **self._tuning,
         )
 
     def _service(self, name: str, module: str, **settings: str) -> Service:

@@ -11,7 +11,19 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from wingman_cli import audit, demo, document, keys, migrations, pki_commands, policy, receipts, requests, up
+from wingman_cli import (
+    audit,
+    check,
+    demo,
+    document,
+    keys,
+    migrations,
+    pki_commands,
+    policy,
+    receipts,
+    requests,
+    up,
+)
 from wingman_cli.exits import exit_for
 from wingman_cli.instance import DEFAULT_DIRECTORY
 from wingman_cli.options import JSON_ASKED, VERBATIM
@@ -61,6 +73,7 @@ def build() -> typer.Typer:
     )
     app.command("up")(up.up)
     app.command("demo")(demo.demo)
+    app.command("check")(check.check)
     app.command("request", context_settings=VERBATIM)(requests.request)
     app.command("pending")(requests.pending)
     app.command("show")(requests.show)

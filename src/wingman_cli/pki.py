@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -27,6 +28,9 @@ LEAF_LIFETIME: Final = timedelta(days=365)
 BACKDATE: Final = timedelta(minutes=5)
 
 ROLE: Final = re.compile(r"(?:api|gateway|(?:tool|auditor)/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)", re.ASCII)
+
+UNUSABLE: Final = (OSError, ValueError, TypeError, UnsupportedAlgorithm)
+"""What reading a key or certificate raises."""
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -53,7 +57,10 @@ class Authority:
         directory.chmod(0o700)
         if not self.certificate.exists():
             self._create()
-        self._ca = x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        try:
+            self._ca = x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        except (OSError, ValueError) as error:
+            raise _unusable(self.certificate, "no certificate in PEM") from error
 
     @property
     def certificate(self) -> Path:
@@ -89,7 +96,7 @@ class Authority:
             raise SettingInvalid(
                 Code.SETTING_INVALID, f"a certificate named {stem} exists", hint="ask to replace it, or choose a name"
             )
-        key = ec.generate_private_key(ec.SECP256R1())
+        authority, key = self._key(), ec.generate_private_key(ec.SECP256R1())
         uri = f"spiffe://wingman/{environment or self._environment}/{role}"
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -98,13 +105,13 @@ class Authority:
             names += [x509.IPAddress(ipaddress.ip_address(value)) for value in ips]
             usages = [ExtendedKeyUsageOID.SERVER_AUTH]
         signed = (
-            _builder(role, self._ca.subject, key, not_before or self._now - BACKDATE, not_after or self._leaf_end())
+            _builder(role, self._ca.subject, key, not_before or self._now - BACKDATE, self._end(not_after))
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key().public_key()), critical=False)
-            .sign(self._key(), hashes.SHA256())
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+            .sign(authority, hashes.SHA256())
         )
         write_private(key_path, _pem(key))
         write_atomically(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
@@ -118,13 +125,28 @@ class Authority:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         return Leaf(path, self._directory / f"{stem}.key", thumbprint(certificate))
 
-    def _leaf_end(self) -> datetime:
-        return min(self._now + LEAF_LIFETIME, self._ca.not_valid_after_utc)
+    def holds(self, stem: str) -> bool:
+        """Return whether certificate and private key of that stem are there, and fit together."""
+        try:
+            certificate = x509.load_pem_x509_certificate((self._directory / f"{stem}.crt").read_bytes())
+            key = serialization.load_pem_private_key((self._directory / f"{stem}.key").read_bytes(), password=None)
+            return certificate.public_key() == key.public_key()
+        except UNUSABLE:
+            return False
+
+    def _end(self, wanted: datetime | None) -> datetime:
+        return min(wanted or self._now + LEAF_LIFETIME, self._ca.not_valid_after_utc)
 
     def _key(self) -> ec.EllipticCurvePrivateKey:
-        key = serialization.load_pem_private_key((self._directory / "ca.key").read_bytes(), password=None)
+        path = self._directory / "ca.key"
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except UNUSABLE as error:
+            raise _unusable(path, "no unencrypted private key in PEM, or cannot be read") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise SettingInvalid(Code.SETTING_INVALID, "ca.key is no ECDSA key", hint="restore it from your backup")
+            raise _unusable(path, "no ECDSA key")
+        if key.public_key() != self._ca.public_key():
+            raise _unusable(path, "not the key of ca.crt")
         return key
 
     def _create(self) -> None:
@@ -187,6 +209,14 @@ def write_atomically(path: Path, data: bytes, mode: int) -> None:
         file.flush()
         os.fsync(descriptor)
     temporary.replace(path)
+
+
+def _unusable(path: Path, what: str) -> SettingInvalid:
+    return SettingInvalid(
+        Code.SETTING_INVALID,
+        f"{path} is {what}",
+        hint="bring it back from where it is kept; without it no certificate can be issued",
+    )
 
 
 def _builder(

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 import typer
 
@@ -10,6 +10,7 @@ from wingman_cli.exits import Exit
 from wingman_cli.options import Json, Note, RequestId, Words, Worker
 from wingman_cli.screen import Screen, emit
 from wingman_cli.session import OPERATOR, WORKER, Session
+from wingman_core.approval import Status
 from wingman_core.errors import Code, WingmanError
 
 EXECUTION_PREFIX = "exe_"
@@ -45,10 +46,7 @@ def request(  # noqa: PLR0913 - options of a command line
     screen.show(answer, request_card(answer.request))
     if answer.deduped:
         screen.say("The same request was pending already: nothing new was made.")
-    if answer.needs_approval:
-        screen.say(f"Next: wingman approve {answer.request.id}")
-    else:
-        screen.say(f"No approval needed. Next: wingman run {answer.request.id}")
+    screen.say(next_line(answer.status, answer.request.id))
 
 
 def pending(
@@ -126,6 +124,21 @@ def run(
         screen.err.print(ending_line(execution.state, execution.exit_code, execution.execution_id), markup=False)
     if execution.state != "SUCCEEDED":
         raise typer.Exit(Exit.FAILED)
+
+
+def next_line(status: Status, request_id: str) -> str:
+    """Return one line that tells what can be done with a request that was asked for."""
+    match status:
+        case Status.PENDING:
+            return f"Next: wingman approve {request_id}"
+        case Status.AUTO_APPROVED:
+            return f"No approval needed. Next: wingman run {request_id}"
+        case Status.APPROVED:
+            return f"Approved already. Next: wingman run {request_id}"
+        case Status.REJECTED | Status.EXPIRED | Status.CANCELLED:
+            return f"It is {status}: nothing can be run. Ask again."
+        case _:
+            assert_never(status)
 
 
 def ending_line(state: str, exit_code: int | None, execution_id: str) -> str:

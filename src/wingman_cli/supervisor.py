@@ -2,13 +2,14 @@
 
 Guarantees: at most one process per name and directory, also after a supervisor that was killed (a process it
 left behind holds a lock and is stopped first); ``stop`` ends the last started first, politely, then firmly;
-what a process prints is in ``logs/<name>.log``.
+what a process prints is in ``logs/<name>.log``, and of that never more than twice ``LOG_LIMIT`` is kept.
 Does not: take a process for healthy because it runs (ask its own endpoint), or restart the supervisor.
 """
 
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,6 +24,8 @@ LONGEST_DELAY: Final = 10.0
 STEADY: Final = 30.0
 """Seconds after which a process counts as having started well, so that its next restart is quick again."""
 LOG_LIMIT: Final = 10 << 20
+LOG_LOOK: Final = 5.0
+"""Seconds between two looks at how long a log has become."""
 POLL: Final = 0.05
 KILL_PATIENCE: Final = 10.0
 
@@ -113,7 +116,10 @@ class _Kept:
             return f"could not start: {error}"
         if self._stopping.is_set():
             self._signal(signal.SIGTERM)
-        self.last_exit = await self._process.wait()
+        ended = asyncio.create_task(self._process.wait())
+        while not (await asyncio.wait({ended}, timeout=LOG_LOOK))[0]:
+            _shorten(self._log)
+        self.last_exit = ended.result()
         return _ending(self.last_exit)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
@@ -196,6 +202,21 @@ def _rotate(log: Path) -> None:
     """Keep one older log of a process that has printed a lot."""
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(log.with_suffix(".log.1"))
+
+
+def _shorten(log: Path) -> None:
+    """Put aside what a process that runs has printed; it goes on at the beginning, since it appends.
+
+    What it prints between the copy and the cut is lost: some microseconds' worth, once in ``LOG_LIMIT`` bytes.
+    """
+    older = log.with_suffix(".log.1")
+    with suppress(OSError):  # somebody removed it
+        if log.stat().st_size <= LOG_LIMIT:
+            return
+        with suppress(OSError):  # the disk is full: then it is cut all the more
+            older.touch(mode=0o600)
+            shutil.copyfile(log, older)
+        os.truncate(log, 0)
 
 
 def _ending(code: int) -> str:

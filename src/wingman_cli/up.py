@@ -36,15 +36,17 @@ def up(
     from wingman_cli.local import Plan
 
     session: Session = context.obj
-    screen = Screen()
+    tell = telling(Screen().say)
+    for number in stop_signals():  # until the instance runs, they end what is being done, as Ctrl-C does
+        signal.signal(number, signal.default_int_handler)
     source = EngineSource(os.environ)
-    found = source.find(engine, ask=confirm, tell=screen.say)
+    found = source.find(engine, ask=confirm, tell=tell)
     try:
         plan = Plan(Instance(session.data_dir), port, found.address, has_engine=bool(found.version), workers=workers)
-        asyncio.run(serve(plan, screen.say, found))
+        asyncio.run(serve(plan, tell, found))
     finally:
         source.stop(found)
-    screen.say("Stopped; the data are kept.")
+    tell("Stopped; the data are kept.")
 
 
 def confirm(question: str) -> bool:
@@ -52,12 +54,33 @@ def confirm(question: str) -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm(question, default=True)
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return what asks a program to stop; a terminal that is closed does unless the shell said otherwise (nohup)."""
+    asked = (signal.SIGINT, signal.SIGTERM)
+    return asked if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*asked, signal.SIGHUP)
+
+
+def telling(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return ``say`` for a program that outlives who listens: once that fails, nothing is printed any more."""
+
+    def tell(text: str) -> None:
+        try:
+            say(text)
+        except (OSError, SystemExit):  # a terminal that is gone; a broken pipe, on which Rich would end the program
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for descriptor in (1, 2):
+                os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+
+    return tell
+
+
 async def serve(plan: "Plan", tell: Callable[[str], None], found: "Found") -> None:
-    """Start, say where everything is, and stop in order on SIGINT or SIGTERM; a second signal changes nothing."""
+    """Start, say where everything is, and stop in order when asked to; a second signal changes nothing."""
     from wingman_cli.local import Local
 
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    loop, stopping, signals = asyncio.get_running_loop(), asyncio.Event(), stop_signals()
+    for number in signals:
         loop.add_signal_handler(number, stopping.set)
     try:
         tell("Starting Wingman (Ctrl-C stops it) ...")
@@ -71,7 +94,7 @@ async def serve(plan: "Plan", tell: Callable[[str], None], found: "Found") -> No
         with suppress(asyncio.CancelledError):
             await running
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             loop.remove_signal_handler(number)
 
 

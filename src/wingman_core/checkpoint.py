@@ -18,12 +18,21 @@ from wingman_core.translog import HASH_BYTES
 MAX_SIZE: Final = (1 << 63) - 1
 
 _ORIGIN: Final = re.compile(r"[^\x00-\x1f]{1,255}")
+_DEPLOYMENT: Final = re.compile(r"wingman/([^/\x00-\x1f]+)/[^\x00-\x1f]+")
 _BODY: Final = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]+=)\n")
 
 
 def origin_of(environment: str, log_id: str) -> str:
     """Return the origin of a deployment's log, which is also its key's name."""
     return f"wingman/{environment}/{log_id}"
+
+
+def environment_of(origin: str) -> str:
+    """Return the environment in what ``origin_of`` gave; raise ``LogCorrupt`` for any other origin."""
+    match = _DEPLOYMENT.fullmatch(origin)
+    if match is None:
+        raise note_invalid("the origin of a log here is wingman/<environment>/<log id>")
+    return match[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from wingman_core.approval import DECISION_DOMAIN
 from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
-from wingman_core.audit_verify import APPROVED_FIELDS
+from wingman_core.audit_story import Story
 from wingman_core.canonical import digest
 from wingman_core.checkpoint import Checkpoint
 from wingman_core.command.frozen import Frozen
@@ -108,11 +108,15 @@ def check_receipt(document: str | bytes, keys: Sequence[VerifierKey]) -> Checked
     # 3. An INTENT, and its outcome if there is one yet.
     if intent.kind is not RecordKind.INTENT:
         raise _invalid("the first record is no INTENT")
+    story = Story(checkpoint.origin.split("/")[1])
+    _tell(story, position, intent)
     outcome_position, outcome = None, None
     if rest:
         ((outcome_position, outcome, later),) = rest
         checkpoint = max(checkpoint, later, key=lambda each: each.size)
-        _require_outcome(position, intent, outcome_position, outcome)
+        if outcome_position <= position or outcome.kind not in {RecordKind.RESULT, RecordKind.RECONCILED}:
+            raise _invalid("the second record is no outcome of the first")
+        _tell(story, outcome_position, outcome)
     # 4. The decision that the INTENT relied on.
     if digest(DECISION_DOMAIN, receipt.request.model_dump(mode="json")) != intent.decision_digest:
         raise _invalid("the decision is not the one that the INTENT relied on")
@@ -134,14 +138,12 @@ def _opened(entry: Entry, keys: Sequence[VerifierKey]) -> tuple[int, AuditRecord
     return position, record, checkpoint
 
 
-def _require_outcome(intent_position: int, intent: AuditRecord, position: int, outcome: AuditRecord) -> None:
-    if outcome.kind not in {RecordKind.RESULT, RecordKind.RECONCILED} or not outcome.outcome:
-        raise _invalid("the second record is no outcome")
-    if position <= intent_position or outcome.execution_id != intent.execution_id:
-        raise _invalid("the outcome is of another execution")
-    for name in APPROVED_FIELDS:
-        if getattr(outcome, name) != getattr(intent, name):
-            raise _invalid(f"the outcome's {name} is not what was approved")
+def _tell(story: Story, position: int, record: AuditRecord) -> None:
+    """Take the next record of the story; raise ``LogCorrupt`` (RECEIPT_INVALID) where it cannot be."""
+    try:
+        story.tell(position, record)
+    except LogCorrupt as error:
+        raise _invalid(error.message) from error
 
 
 def _invalid(reason: str) -> LogCorrupt:

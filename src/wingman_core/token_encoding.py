@@ -37,6 +37,7 @@ def decode_object(data: bytes) -> dict[str, Json]:
         value: Json = json.loads(
             data.decode("utf-8"), object_pairs_hook=_members, parse_float=_refuse_number, parse_constant=_refuse_number
         )
+        json.dumps(value, ensure_ascii=False).encode()  # an escape may name half a surrogate pair
     except (ValueError, RecursionError) as error:
         raise CapabilityRefused(Code.TOKEN_MALFORMED, "the token has a part that is not strict JSON") from error
     if not isinstance(value, dict):

@@ -7,7 +7,6 @@ leaves themselves. Proofs need the stored nodes alone.
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,14 +66,6 @@ class Frontier:
         for peak in reversed(rest):
             top = node_hash(peak, top)
         return top
-
-
-def root(leaves: Iterable[bytes]) -> bytes:
-    """Return the root over leaf hashes, 32 bytes."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier, _ = frontier.append(leaf)
-    return frontier.root()
 
 
 def peak_positions(size: int) -> tuple[tuple[int, int], ...]:

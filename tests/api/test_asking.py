@@ -4,7 +4,9 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.api.conftest import RESTART, Api
+import asyncpg
+
+from tests.api.conftest import RESTART, Api, eventually
 from tests.api.fake_gateway import automatic, forbidden, people
 from wingman_core.errors import Code, TargetRefused
 from wingman_rpc.v1 import gateway_pb2 as pb
@@ -23,8 +25,14 @@ async def test_a_wish_becomes_a_pending_request_with_preview_risk_and_people(api
     assert answer["previews"][0]["blast_radius"]["summary"] == "web restarts"
     assert answer["risk"]["level"] == "MEDIUM"
     judged = [vote["source"] for vote in answer["risk"]["votes"]]
-    assert judged == ["environment", "effect", "blast_radius", "wording", "history"]
-    assert [vote["source"] for vote in answer["risk"]["dissent"]] == ["environment", "wording", "history"]
+    assert judged == ["environment", "effect", "blast_radius", "wording", "structure", "history", "claims"]
+    assert [vote["source"] for vote in answer["risk"]["dissent"]] == [
+        "environment",
+        "wording",
+        "structure",
+        "history",
+        "claims",
+    ]
     assert answer["risk"]["absent"] == []
     assert lifetime(request) == timedelta(hours=1)
 
@@ -251,3 +259,36 @@ async def test_explain_for_a_worker(api: Api):
 
 def lifetime(request: dict[str, Any]) -> timedelta:
     return datetime.fromisoformat(request["expires_at"]) - datetime.fromisoformat(request["created_at"])
+
+
+async def test_what_is_decided_while_it_is_asked_for_again_is_asked_for_anew(api: Api):
+    first = (await api.asked())["request"]["id"]
+    connection = await asyncpg.connect(api.database.url("wingman_api"))
+    async with connection.transaction():
+        await connection.execute(
+            "UPDATE approval_request SET status = 'REJECTED', decided_at = now() WHERE id = $1", first
+        )
+        asking = asyncio.create_task(api.asked())
+        await eventually(lambda: waits_for_a_lock(api))
+    await connection.close()
+    again = await asking
+    assert (again["deduped"], again["status"], again["request"]["id"] == first) == (False, "PENDING", False)
+
+
+async def test_what_expired_under_somebody_elses_lock_is_asked_for_anew(api: Api):
+    first = (await api.asked())["request"]["id"]
+    api.clock.ahead = timedelta(hours=2)
+    connection = await asyncpg.connect(api.database.url("wingman_api"))
+    async with connection.transaction():
+        await connection.execute("SELECT FROM approval_request WHERE id = $1 FOR NO KEY UPDATE", first)
+        asking = asyncio.create_task(api.asked())
+        await eventually(lambda: waits_for_a_lock(api))
+    await connection.close()
+    again = await asking
+    assert (again["deduped"], again["status"], again["request"]["id"] == first) == (False, "PENDING", False)
+    assert (await api.call("alice", "GET", f"/approvals/{first}")).json()["status"] == "EXPIRED"
+
+
+async def waits_for_a_lock(api: Api) -> bool | None:
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'"
+    return bool(await api.sql(waiting, api.database.name, role="postgres")) or None

@@ -317,7 +317,8 @@ async def test_statistics_count_what_was_verified_in_the_period(claims: Api, pro
 async def test_a_workers_false_claims_are_counted_for_its_history(claims: Api, probes: FakeProbes):
     probes.outcomes = {HERE: "confirmed", THERE: "contradicted"}
     for claim in ("Created /tmp/a", "Created /tmp/b", "Created /tmp/b", "All is well"):
-        await verified(claims, claim=claim, worker_id="agent-7")
+        await verified(claims, "worker", claim=claim, worker_id="agent-7")
+    await verified(claims, None, claim="Created /tmp/b", worker_id="agent-7")  # nobody in particular says so
     async with open_database(claims.database.dsn("wingman_api"), claims.database.passwords["wingman_api"]) as pool:
         store, now = VerificationStore(pool), claims.clock.now()
         assert await store.false_claims("agent-7", now - timedelta(hours=1)) == 2

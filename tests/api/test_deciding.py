@@ -127,12 +127,22 @@ async def test_who_asked_may_withdraw(api: Api):
 
 async def test_who_did_not_ask_may_not_withdraw(api: Api):
     request_id = (await api.asked())["request"]["id"]
-    for who in ("other-worker", "operator"):
-        response = await api.decide(who, request_id, "cancel")
-        assert (response.status_code, response.json()["code"]) == (403, "PERSON_MISMATCH")
+    response = await api.decide("operator", request_id, "cancel")
+    assert (response.status_code, response.json()["code"]) == (403, "PERSON_MISMATCH")
     other_name = await api.decide("worker", request_id, "cancel", decided_by="alice")
     assert (other_name.status_code, other_name.json()["code"]) == (403, "PERSON_MISMATCH")
     assert (await api.decide("worker", request_id, "cancel", decided_by="agent-7")).status_code == 200
+
+
+async def test_another_workers_request_is_none_whatever_became_of_it(api: Api):
+    waiting, decided, late = [(await api.asked(task_name=name))["request"]["id"] for name in "abc"]
+    await api.decide("alice", decided, "reject")
+    nothing = (await api.decide("other-worker", f"apr_{'a' * 26}", "cancel")).json()
+    for request_id, ahead in ((waiting, 0), (decided, 0), (late, 2)):
+        api.clock.ahead = timedelta(hours=ahead)
+        response = await api.decide("other-worker", request_id, "cancel")
+        assert (response.status_code, response.json()["code"]) == (404, "APPROVAL_UNKNOWN")
+        assert response.json()["detail"] == nothing["detail"]
 
 
 async def test_decided_by_is_the_keys_person(api: Api):

@@ -107,13 +107,36 @@ async def test_a_wrong_method_is_told_all_right_ones(api: Api, method: str, path
     assert (response.status_code, response.headers["allow"]) == (405, allowed)
 
 
-async def test_a_refusal_never_echoes_what_was_sent(api: Api):
-    secret = "hunter2hunter2"
-    for body in ({"worker_id": secret + " "}, {secret: 1}, {"worker_id": "agent-7", "commands": secret}):
-        response = await api.call("worker", "POST", "/approvals/request", json=body)
-        assert response.status_code == 422
-        places = [place for place in response.json()["places"] if secret not in place["where"]]
-        assert secret not in json.dumps(places)
+SECRET = "hunter2-hunter2"
+ASKED = "/approvals/request"
+SENT: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "a value": ("POST", ASKED, {"json": {"worker_id": f"{SECRET} "}}),
+    "a value of another type": ("POST", ASKED, {"json": {"worker_id": "agent-7", "commands": SECRET}}),
+    "one of several": ("POST", ASKED, {"json": {"worker_id": "agent-7", "commands": ["docker ps", {SECRET: SECRET}]}}),
+    "a name": ("POST", ASKED, {"json": {SECRET: 1}}),
+    "a name inside": ("POST", "/verify", {"json": {"assertions": [{"kind": "file_exists", SECRET: 1}]}}),
+    "a choice": ("POST", ASKED, {"json": {"deployment_env": SECRET}}),
+    "a tag": ("POST", "/verify", {"json": {"assertions": [{"kind": SECRET}]}}),
+    "no JSON": ("POST", ASKED, {"content": f'{{"{SECRET}', "headers": {"Content-Type": "application/json"}}),
+    "another media type": ("POST", ASKED, {"content": SECRET, "headers": {"Content-Type": SECRET}}),
+    "a query": ("GET", f"/approvals?limit={SECRET}&status={SECRET}&cursor={SECRET}", {}),
+    "a path": ("GET", f"/approvals/{SECRET}", {}),
+    "a header": ("GET", f"/executions/exe_{'a' * 26}/output", {"headers": {"Last-Event-ID": SECRET}}),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "options"), SENT.values(), ids=SENT.keys())
+async def test_a_refusal_never_echoes_what_was_sent(api: Api, method: str, path: str, options: dict[str, Any]):
+    response = await api.call("worker", method, path, **options)
+    assert 400 <= response.status_code < 500
+    assert SECRET not in response.text
+    assert SECRET not in json.dumps(api.log, default=str)
+
+
+async def test_a_field_that_is_spelt_wrong_is_named(api: Api):
+    response = await api.call("worker", "POST", ASKED, json={"comands": ["docker ps"], "x" * 41: 1, "a\u202eb": 1})
+    places = [place["where"] for place in response.json()["places"] if place["reason"].startswith("Extra")]
+    assert places == ["body.comands", "body.(unknown)", "body.(unknown)"]
 
 
 @pytest.mark.parametrize("code", list(Code))

@@ -1,5 +1,6 @@
 """The gateway's client on the real protocol: answers to values, refusals to codes, nonsense refused."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import grpc
@@ -191,6 +192,11 @@ async def test_events_arrive_in_order(gateway: FakeGateway, client: GatewayClien
     assert isinstance(last, Finished)
     assert (last.outcome, last.exit_code, last.audit_position, last.truncated) == ("TIMED_OUT", 137, None, True)
     assert last.at.tzinfo is not None
+    finished.exit_code = -1
+    gateway.events[4].finished.CopyFrom(finished)
+    *_, last = [event async for event in client.execute("token", RESTART)]
+    assert isinstance(last, Finished)
+    assert last.exit_code is None
 
 
 async def test_health_of_parts(gateway: FakeGateway, client: GatewayClient, pki: Authority):
@@ -243,3 +249,32 @@ async def test_facts_arrive_and_are_asked_for_in_nobodys_name(gateway: FakeGatew
     answer = pb.ProcessLists(containers=[pb.ContainerProcesses(container="web", names=["nginx"])], complete=True)
     gateway.facts[""] = pb.ObserveResponse(processes=answer)
     assert await client.observe_processes() == ProcessLists((ContainerProcesses("web", ("nginx",)),), complete=True)
+
+
+async def test_a_gateway_that_comes_back_is_found_soon_however_long_it_was_away(pki: Authority):
+    tries = 0
+    enough = asyncio.Event()
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 8:  # gRPC's own back-off would take more than 40 s for them
+            enough.set()
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    leaf = pki.leaf("api")
+    async with (
+        server,
+        open_gateway(
+            f"127.0.0.1:{server.sockets[0].getsockname()[1]}",
+            key=leaf.key.read_bytes(),
+            chain=leaf.certificate.read_bytes(),
+            authority=pki.certificate.read_bytes(),
+            environment="test",
+        ) as away,
+        asyncio.timeout(20),
+    ):
+        while not enough.is_set():
+            assert await away.condition("") == "silent"
+            await asyncio.sleep(0.02)  # as callers would: nothing connects without one

@@ -23,6 +23,7 @@ from wingman_api.identity.caller import PERMISSIONS, Caller, Permission, Role
 from wingman_api.identity.dependencies import authenticated
 from wingman_api.identity.store import KeyStore, open_key_store
 from wingman_api.identity.uses import LastUse
+from wingman_api.instructions import routes as instructions
 from wingman_api.limits.limiter import Limiter
 from wingman_api.limits.store import RateStore
 from wingman_api.limits.visit import Quotas, Visit
@@ -42,7 +43,7 @@ def test_the_public_routes_are_these_and_no_others(api: Api):
     assert public == PUBLIC
     undescribed = {route.path for route in api.app.router.routes if isinstance(route, Route)}
     assert undescribed == {"/openapi.json"}
-    for feature in (approvals, claims, events, executions, policy):
+    for feature in (approvals, claims, events, executions, instructions, policy):
         assert [each.dependency for each in feature.router.dependencies] == [authenticated]
 
 
@@ -273,7 +274,7 @@ async def test_nobody_waits_for_ever_behind_others_new_keys(
         authenticator = authenticator_of(store, hasher, clock=lambda: 0.0)
         known, new = [await store.create("alice", Role.APPROVER) for _ in range(2)]
         await authenticator.authenticate([f"Bearer {known.text}"], visit_of(pool))
-        async with authenticator._turn(), authenticator._turn():
+        async with authenticator._turn():
             with pytest.raises(LimitExceeded) as refused:
                 await authenticator.authenticate([f"Bearer {new.text}"], visit_of(pool))
             assert refused.value.details == {"retry_after": "1"}

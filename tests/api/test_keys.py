@@ -207,7 +207,7 @@ async def test_whoami_says_what_the_key_is_good_for(api: Api, who: str | None):
         assert view == {
             "person": "anonymous",
             "role": "worker",
-            "permissions": ["read", "request"],
+            "permissions": ["claim", "read", "request"],
             "speaks_for": [],
             "key_id": None,
             "expires_at": None,

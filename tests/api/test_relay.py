@@ -11,9 +11,10 @@ import structlog
 
 from tests.api.conftest import RESTART, Api, Clock, eventually, serve_api
 from tests.api.fake_gateway import Script
+from wingman_api.executions import relay
 from wingman_api.executions.relay import Errand, Relay
 from wingman_api.executions.store import ExecutionStore
-from wingman_api.gateway import Accepted, Chunk, Event
+from wingman_api.gateway import Accepted, Chunk, Event, Finished
 from wingman_api.identity.caller import Caller, Role
 from wingman_api.settings import load
 from wingman_api.system.store import open_database
@@ -115,6 +116,81 @@ async def test_a_database_that_goes_away_midway_is_logged_and_ends_the_relay(api
     await api.sql(f"ALTER DATABASE {api.database.name} CONNECTION LIMIT -1", role="postgres")
     assert [line["event"] for line in stage.log] == ["relay.lost.unsaid", "relay.lost"]
     assert await states(api) == ["RUNNING"], "nothing was claimed that nobody saw"
+
+
+async def test_what_the_gateway_took_on_counts_as_run_whatever_the_database_says(api: Api):
+    request_id = await api.approved()
+    await api.sql("REVOKE INSERT ON execution FROM wingman_api", role="postgres")
+    started = await api.execute(request_id)
+    assert started.status_code == 202, started.text
+    execution_id = started.json()["execution_id"]
+    shown = (await api.call("worker", "GET", f"/approvals/{request_id}")).json()
+    assert [command["execution_id"] for command in shown["commands"]] == [execution_id]
+    assert (await api.finished(execution_id))["state"] == "SUCCEEDED"
+    assert [line["execution_id"] for line in api.log if line["event"] == "relay.unstored"] == [execution_id]
+    again = await api.execute(request_id)
+    assert (again.status_code, again.json()["details"]["execution_id"]) == (409, execution_id)
+
+
+async def test_a_database_that_comes_back_gets_what_it_missed(api: Api, stage: Stage):
+    gate = asyncio.Event()
+
+    async def short() -> AsyncGenerator[Event, None]:
+        yield Accepted(EXECUTION, 0)
+        yield Chunk("stdout", b"heard")
+        await gate.wait()
+        yield Finished("SUCCEEDED", 0, 1, "", 1, truncated=False, at=api.clock.now())
+
+    await api.sql(f"ALTER DATABASE {api.database.name} CONNECTION LIMIT 0", role="postgres")
+    await api.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'wingman_api' AND datname = $1",
+        api.database.name,
+        role="postgres",
+    )
+    stage.relay._patience = 30
+    assert await stage.relay.start(short(), stage.errand) == Accepted(EXECUTION, 0)
+    assert [line["event"] for line in stage.log] == ["relay.unstored"]
+    await api.sql(f"ALTER DATABASE {api.database.name} CONNECTION LIMIT -1", role="postgres")
+    gate.set()
+    await stage.relay.close(20)
+    assert await states(api) == ["SUCCEEDED"]
+    assert [row["data"] for row in await api.sql("SELECT data FROM execution_output")] == [b"heard"]
+    events = [row["event"] for row in await api.sql("SELECT event FROM approval_history WHERE event LIKE 'execution%'")]
+    assert events == ["execution.started", "execution.finished"]
+
+
+async def test_a_database_that_stays_away_is_waited_for_and_then_given_up(
+    api: Api, stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(relay, "PAUSES", (0.0, 0.0))
+
+    async def endless() -> AsyncGenerator[Event, None]:
+        yield Accepted(EXECUTION, 0)
+        await asyncio.Event().wait()
+
+    await api.sql(f"ALTER DATABASE {api.database.name} CONNECTION LIMIT 0", role="postgres")
+    await api.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'wingman_api' AND datname = $1",
+        api.database.name,
+        role="postgres",
+    )
+    stage.relay._patience = 30
+    await stage.relay.start(endless(), stage.errand)
+    await stage.relay.close(20)
+    await api.sql(f"ALTER DATABASE {api.database.name} CONNECTION LIMIT -1", role="postgres")
+    assert [line["event"] for line in stage.log] == ["relay.unstored", "relay.lost"]
+    assert await states(api) == []
+
+
+async def test_what_is_stored_twice_is_stored_once(api: Api, stage: Stage):
+    async with open_database(api.database.dsn("wingman_api"), api.database.passwords["wingman_api"]) as database:
+        for _ in range(2):  # as after a commit whose answer was lost
+            await ExecutionStore(database).started(
+                Accepted(EXECUTION, 0), request_id=stage.errand.request_id, n=0, worker="agent-7",
+                started_by="agent-7", key_id=stage.errand.key_id, at=api.clock.now(),
+            )  # fmt: skip
+    assert await states(api) == ["RUNNING"]
+    assert len(await api.sql("SELECT FROM approval_history WHERE event = 'execution.started'")) == 1
 
 
 async def test_a_process_that_stops_while_something_runs_says_lost_and_another_tells_the_end(

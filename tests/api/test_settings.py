@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from tests.conftest import of_an_unknown_curve
 from wingman_api.claims.probes.hosts import Host
 from wingman_api.settings import load, thumbprint, tls_files, token_key
 from wingman_cli.pki import Authority
@@ -207,6 +208,16 @@ def test_keys_of_another_kind_are_refused(environ: dict[str, str], tmp_path: Pat
         for name in ("WINGMAN_TLS_KEY", "WINGMAN_TOKEN_KEY"):
             with pytest.raises(SettingInvalid, match="not ECDSA P-256"):
                 read({**environ, name: str(tmp_path / "other.key")})
+
+
+@pytest.mark.parametrize("name", ["WINGMAN_TLS_KEY", "WINGMAN_TOKEN_KEY", "WINGMAN_TLS_CERT", "WINGMAN_TLS_CA"])
+def test_what_is_on_a_curve_that_is_not_known_is_named(environ: dict[str, str], tmp_path: Path, name: str):
+    (tmp_path / "sm2.pem").write_bytes(of_an_unknown_curve(Path(environ[name]).read_bytes()))
+    (tmp_path / "sm2.pem").chmod(0o600)
+    environ[name] = str(tmp_path / "sm2.pem")
+    with pytest.raises(SettingInvalid) as refused:
+        read(environ)
+    assert refused.value.details == {"setting": name}
 
 
 def test_a_key_of_another_certificate_is_refused(environ: dict[str, str], tmp_path: Path):

@@ -1,6 +1,8 @@
 """What the API says of itself, and how it behaves while something it stands on is down."""
 
 import asyncio
+import os
+import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +11,7 @@ import asyncpg
 import httpx
 from grpc_health.v1 import health_pb2
 
-from tests.api.conftest import NO_TLS, RESTART, Api, Clock, serve_api
+from tests.api.conftest import NO_TLS, RESTART, Api, Clock, eventually, serve_api
 from tests.api.fake_gateway import serve_gateway
 from tests.conftest import Database
 from wingman_api.settings import load
@@ -145,6 +147,31 @@ async def test_a_database_that_never_answers_is_unhealthy_in_time(environ: dict[
     released.set()
     silent.close()
     await silent.wait_closed()
+
+
+async def test_a_database_that_stalls_behind_warm_connections_is_unhealthy_in_time(api: Api):
+    await asyncio.gather(*(api.asked(task_name=f"task {n}") for n in range(4)))
+    backends = await api.sql(
+        "SELECT pid FROM pg_stat_activity WHERE usename = 'wingman_api' AND datname = $1 AND pid <> pg_backend_pid()",
+        api.database.name,
+    )
+    assert backends
+    try:
+        for backend in backends:
+            os.kill(backend["pid"], signal.SIGSTOP)
+        for path, told in (("/health", "unhealthy"), ("/readyz", "unavailable"), ("/health", "unhealthy")):
+            begun = time.monotonic()
+            response = await api.call(None, "GET", path)
+            assert time.monotonic() - begun < 1.0, path
+            assert (response.status_code, response.json()["status"]) == (503, told)
+    finally:
+        for backend in backends:
+            os.kill(backend["pid"], signal.SIGCONT)
+
+    async def well() -> bool | None:
+        return (await api.call(None, "GET", "/health")).status_code == 200 or None
+
+    await eventually(well)
 
 
 async def test_connections_that_the_server_cut_are_replaced(api: Api):

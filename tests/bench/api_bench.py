@@ -40,8 +40,26 @@ CONTAINER = "wingman-bench-web"
 COMMAND = f"docker restart --time 10 {CONTAINER}"
 
 
+LIMITS = {f"WINGMAN_RATE_LIMIT_{what}": "1000000/60" for what in ("READS", "WRITES", "ANONYMOUS", "FAILURES")}
+INSTRUCTION = "\n".join(
+    f"## {name}\n{text}\n"
+    for name, text in {
+        "DELIVERABLES": "The web server runs the release of this morning, with its workers recycled.",
+        "SUCCESS_CRITERIA": "Health answers 200 within a second for ten minutes; memory stays below 400 MiB.",
+        "BOUNDARIES": "Only the container `web`. Never use force flags, never touch the database or its volume.",
+        "DEPENDENCIES": "The load balancer drains the node before; the cache may be cold for some minutes.",
+        "MITIGATION": "If health does not answer within a minute, start the previous image again and tell the channel.",
+        "TEST_PROCESS": "Ask /health every five seconds from another host, and watch the graphs of the last hour.",
+        "TEST_RESULTS_FORMAT": "One line a minute: time, status, milliseconds, resident memory.",
+        "RESOURCE_REQUIREMENTS": "One operator for fifteen minutes, no further capacity.",
+        "RISK_ASSESSMENT": "Requests in flight may be cut off; sessions live in the cache and survive.",
+        "QUALITY_METRICS": "No more than five failed requests; the 99th percentile back to 200 ms after two minutes.",
+    }.items()
+)
+
+
 class Unlimited(Local):
-    """An instance whose gateway admits more than the hundred calls a second of its default."""
+    """An instance that admits more than its defaults: a hundred calls a second at the gateway, ten writes a key."""
 
     def _gateway_service(self, listen: str) -> Service:
         service = super()._gateway_service(listen)
@@ -119,6 +137,17 @@ class Bench:
             assert all(b'"status":"APPROVED"' in answer for answer in ours[-1].answers)
         return ours, theirs
 
+    async def checking(self) -> tuple[list[Figures], list[Figures]]:
+        """Return our rounds of checks, and those of an endpoint of one line that parses the same body."""
+        body = json.dumps({"instruction": INSTRUCTION}).encode()
+        ours, theirs = [], []
+        for _ in range(self._rounds):
+            theirs.append(await load(self._bare, [post("/line", body)] * self._times, connections=CONNECTIONS))
+            checks = [post("/check", body, self._worker)] * self._times
+            ours.append(await load(self._api, checks, connections=CONNECTIONS))
+            assert all(b'"approved":true' in answer for answer in ours[-1].answers)
+        return ours, theirs
+
 
 async def measure(place: Path, found: Found, *, times: int, rounds: int) -> Table:
     """Start everything, measure, stop."""
@@ -127,7 +156,10 @@ async def measure(place: Path, found: Found, *, times: int, rounds: int) -> Tabl
     figures = ("p50 ms", "p99 ms", "cpu ms")
     table = Table("", "per second", *figures, "baseline", *figures, "ratio")
     table.title = f"{CONNECTIONS} connections, {rounds} rounds of {times}; baseline: a bare endpoint, two commits"
-    async with Unlimited(plan, tell=print, environ=os.environ) as local, bare_endpoint(local.postgres) as bare:
+    async with (
+        Unlimited(plan, tell=print, environ={**os.environ, **LIMITS}) as local,
+        bare_endpoint(local.postgres) as bare,
+    ):
         async with key_store(local.postgres.connection("wingman_api")) as store:
             keys = (
                 (await store.create(WORKER, Role.WORKER)).text,
@@ -136,6 +168,7 @@ async def measure(place: Path, found: Found, *, times: int, rounds: int) -> Tabl
         api = Server(int(local.api.rpartition(":")[2]), local.supervisor.pid("api") or 0)
         bench = Bench((api, bare), keys, times=times, rounds=rounds)
         await bench.asking("warm")
+        _add(table, "POST /check (1.3 KiB), baseline: one line", *await bench.checking())
         ours, theirs, ids = await bench.asking("sign-off")
         _add(table, "POST /approvals/request, no command", ours, theirs)
         _add(table, "POST /approvals/{id}/approve", *await bench.deciding(ids))

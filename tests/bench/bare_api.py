@@ -1,4 +1,7 @@
-"""The baseline of ``tests.bench.api_bench``: a FastAPI endpoint that parses a body and commits two rows, one by one."""
+"""The baselines of ``tests.bench.api_bench``: FastAPI endpoints that parse the same bodies.
+
+One commits two rows, one by one; the other does nothing.
+"""
 
 import os
 from collections.abc import AsyncIterator
@@ -20,6 +23,12 @@ class Wish(BaseModel):
     instruction: str
 
 
+class Instruction(BaseModel):
+    """The body of a check."""
+
+    instruction: str
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Hold a pool as large as the API's."""
@@ -37,6 +46,12 @@ async def bare(wish: Wish, request: Request) -> dict[str, str]:
     for _ in range(2):
         await request.app.state.pool.execute(INSERT, wish.instruction)
     return {"status": "PENDING"}
+
+
+@app.post("/line")
+async def line(asked: Instruction) -> dict[str, int]:
+    """One line."""
+    return {"length": len(asked.instruction)}
 
 
 if __name__ == "__main__":

@@ -29,6 +29,13 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
+def child(data_dir: Path, name: str) -> int:
+    """The process id of a supervised process of an instance that runs."""
+    path = data_dir / "run" / f"{name}.pid"
+    until(lambda: path.exists() and path.read_text().isdigit())
+    return int(path.read_text())
+
+
 class Up:
     """One ``wingman up``."""
 
@@ -76,9 +83,7 @@ class Up:
 
     def child(self, name: str) -> int:
         """The process id of a supervised process."""
-        path = self.data_dir / "run" / f"{name}.pid"
-        until(lambda: path.exists() and path.read_text().isdigit())
-        return int(path.read_text())
+        return child(self.data_dir, name)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from wingman_api.app import PATIENCE
 from wingman_cli.client import RECONNECTS, Client, open_http, refusal_of
 from wingman_cli.event_stream import Event, events_of
 from wingman_core.errors import Code, Unavailable, WingmanError
@@ -135,6 +136,43 @@ def test_output_that_never_comes_back_ends_with_a_reason():
         list(client(handler, pauses).output(EXECUTION))
     assert len(pauses) == RECONNECTS
     assert pauses == sorted(pauses)
+
+
+def test_output_waits_for_an_api_that_is_busy_or_restarts():
+    answers = [
+        problem("DATABASE_UNAVAILABLE", 503),
+        httpx.Response(200, stream=Cut(chunk(0, "a"), breaks=True)),
+        problem("DATABASE_UNAVAILABLE", 503),
+        httpx.Response(503, text="a proxy's words"),
+        httpx.Response(200, stream=Cut(chunk(1, "b"), "event: finished\ndata: {}\n\n", breaks=False)),
+    ]
+    pauses: list[float] = []
+    assert [event.text for event in client(lambda _: answers.pop(0), pauses).output(EXECUTION)] == ["a", "b"]
+    assert len(pauses) == 4
+
+
+def test_an_api_that_stays_busy_is_told_in_its_own_words_with_what_is_running():
+    pauses: list[float] = []
+    with pytest.raises(WingmanError) as refused:
+        list(client(lambda _: problem("DATABASE_UNAVAILABLE", 503), pauses).output(EXECUTION))
+    assert refused.value.code is Code.DATABASE_UNAVAILABLE
+    assert refused.value.details == {"execution_id": EXECUTION}
+    assert len(pauses) == RECONNECTS
+    with pytest.raises(WingmanError) as refused:
+        client(lambda _: problem("DATABASE_UNAVAILABLE", 503)).execution(EXECUTION)
+    assert refused.value.details == {"execution_id": EXECUTION}
+
+
+def test_who_starts_is_more_patient_than_the_api():
+    asked: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return problem("DEADLINE_EXCEEDED", 504)
+
+    with pytest.raises(WingmanError):
+        client(handler).execute("apr_x")
+    assert asked[0].extensions["timeout"]["read"] > PATIENCE
 
 
 def test_output_of_an_unknown_execution_is_refused_at_once():

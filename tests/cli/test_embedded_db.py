@@ -17,7 +17,7 @@ from tests.conftest import Database
 from wingman_cli import cluster
 from wingman_cli.cluster import Cluster
 from wingman_cli.embedded_db import OWNER, ROLES, SUPERUSER, Connection, EmbeddedPostgres
-from wingman_core.errors import Code, Unavailable
+from wingman_core.errors import Code, SettingInvalid, Unavailable
 
 
 async def test_it_prepares_roles_and_lets_nobody_in_without_a_password(tmp_path_factory: pytest.TempPathFactory):
@@ -27,7 +27,7 @@ async def test_it_prepares_roles_and_lets_nobody_in_without_a_password(tmp_path_
         await server.prepare()
         await server.prepare()
         wrong = Connection(server.host, "wingman_api", "wingman", "guess")
-        with pytest.raises(asyncpg.InvalidPasswordError):
+        with pytest.raises(SettingInvalid, match="password authentication failed"):
             await wrong.connect()
         owner = await server.connection(OWNER).connect()
         await owner.execute("CREATE TABLE kept (n int)")

@@ -2,13 +2,15 @@
 
 import fcntl
 import json
+import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from wingman_cli.instance import Instance, Running
+from wingman_cli.instance import Instance, Running, copy_policies
+from wingman_cli.pki import Authority
 from wingman_core.errors import SettingInvalid
 from wingman_core.notes import parse_verifier_key
 
@@ -42,6 +44,25 @@ def test_a_start_that_was_cut_off_goes_on(tmp_path: Path):
     assert set(made) <= set(after)
     assert after["pki/ca.key"] == made["pki/ca.key"]
     assert (instance.token_keys / f"{instance.token_kid()}.pem").exists()
+
+
+def test_a_replacement_that_was_cut_off_between_key_and_certificate_is_repaired(tmp_path: Path):
+    instance = Instance(tmp_path / "data")
+    instance.prepare(now=NOW)
+    before = (instance.pki / "gateway.crt").read_bytes()
+    (instance.pki / "api.key").write_bytes((instance.pki / "gateway.key").read_bytes())
+    instance.prepare(now=NOW)
+    authority = Authority(instance.pki, "test", now=NOW)
+    assert authority.holds("api")
+    assert (instance.pki / "gateway.crt").read_bytes() == before
+
+
+def test_policies_are_copied_whole_also_after_a_copy_that_was_cut_off(tmp_path: Path):
+    for pid in (1, os.getpid()):
+        (tmp_path / f".policies.{pid}.new" / "cases").mkdir(parents=True)
+    copy_policies(tmp_path / "policies")
+    assert (tmp_path / "policies" / "test.cedar").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["policies"]
 
 
 def test_secrets_are_private(tmp_path: Path):

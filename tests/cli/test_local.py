@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wingman_cli.instance import Instance
-from wingman_cli.local import SCRATCH, claim_settings
+from wingman_cli.local import SCRATCH, claim_settings, tuning
 
 
 def _settings(here: str, *, environment: str = "test", **environ: str) -> dict[str, str]:
@@ -38,3 +38,13 @@ def test_the_instance_itself_is_hidden_and_hosts_are_none():
     said = _settings("/srv/wm")
     assert (said["WINGMAN_CLAIM_HIDDEN"], said["WINGMAN_CLAIM_HOSTS"]) == ("/srv/wm/data", "")
     assert said["WINGMAN_CLAIM_MACHINE"] == "1"
+
+
+def test_the_shell_tunes_the_api_and_decides_nothing_of_where_it_listens_and_what_it_trusts():
+    asked = {
+        "WINGMAN_LLM_URL": "http://127.0.0.1:1",
+        "WINGMAN_RATE_LIMIT_READS": "1/1",
+        "WINGMAN_CONSENSUS_ENABLED": "0",
+    }
+    not_asked = {"WINGMAN_API_LISTEN": "0.0.0.0:1", "WINGMAN_TOKEN_KEY": "/x", "DB_PASSWORD": "x", "PATH": "/bin"}
+    assert tuning({**asked, **not_asked}) == asked

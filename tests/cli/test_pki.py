@@ -1,6 +1,7 @@
 """Keys and certificates: roles in SANs, 0600 keys, nothing overwritten, another deployment not trusted."""
 
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from tests.conftest import of_an_unknown_curve
 from wingman_cli.pki import Authority, create_checkpoint_key, create_token_key
 from wingman_core.errors import SettingInvalid
 
@@ -88,3 +90,60 @@ def test_a_missing_leaf_and_a_foreign_ca_key_are_said(tmp_path: Path):
     create_checkpoint_key(tmp_path / "ca.key")
     with pytest.raises(SettingInvalid, match=r"ca\.key"):
         authority.issue("api")
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
+    "moved away": lambda path: path.unlink(),
+    "a directory": lambda path: (path.unlink(), path.mkdir()),
+    "garbage": lambda path: path.write_bytes(b"-----BEGIN NOTHING-----"),
+    "encrypted": lambda path: path.write_bytes(pem(ec.generate_private_key(ec.SECP256R1()), b"secret")),
+    "of a curve that is not known": lambda path: path.write_bytes(of_an_unknown_curve(path.read_bytes())),
+    "another CA's": lambda path: path.write_bytes(pem(ec.generate_private_key(ec.SECP256R1()))),
+}
+
+
+def pem(key: ec.EllipticCurvePrivateKey, secret: bytes = b"") -> bytes:
+    kept = serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, kept)
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+def test_a_ca_key_that_cannot_be_used_is_said_with_a_way_out(tmp_path: Path, broken: Callable[[Path], object]):
+    Authority(tmp_path, "test", now=NOW)
+    broken(tmp_path / "ca.key")
+    with pytest.raises(SettingInvalid, match=r"ca\.key") as refused:
+        Authority(tmp_path, "test", now=NOW).issue("api")
+    assert refused.value.hint
+    assert not (tmp_path / "api.crt").exists()
+    assert not (tmp_path / "api.key").exists()
+
+
+def test_a_ca_certificate_that_is_none_is_said(tmp_path: Path):
+    Authority(tmp_path, "test", now=NOW).certificate.write_text("no")
+    with pytest.raises(SettingInvalid, match=r"ca\.crt"):
+        Authority(tmp_path, "test", now=NOW)
+
+
+def test_no_certificate_outlives_its_ca(tmp_path: Path):
+    authority = Authority(tmp_path, "test", now=NOW)
+    leaf = load(authority.issue("api", not_after=NOW + timedelta(days=4000)).certificate)
+    assert leaf.not_valid_after_utc == load(authority.certificate).not_valid_after_utc
+
+
+def test_a_pair_is_whole_where_key_and_certificate_fit(tmp_path: Path):
+    authority = Authority(tmp_path, "test", now=NOW)
+    assert not authority.holds("api")
+    leaf = authority.issue("api")
+    assert authority.holds("api")
+    for path, data in (
+        (leaf.key, pem(ec.generate_private_key(ec.SECP256R1()))),
+        (leaf.certificate, b"half"),
+        (leaf.certificate, of_an_unknown_curve(leaf.certificate.read_bytes())),
+    ):
+        before = path.read_bytes()
+        path.write_bytes(data)
+        assert not authority.holds("api")
+        path.write_bytes(before)
+    assert authority.holds("api")
+    leaf.key.unlink()
+    assert not authority.holds("api")

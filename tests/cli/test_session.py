@@ -12,9 +12,10 @@ from wingman_cli.database import connection_of
 from wingman_cli.exits import EXITS, Exit, exit_for
 from wingman_cli.instance import Instance, Running
 from wingman_cli.main import app
-from wingman_cli.requests import commands_of
+from wingman_cli.requests import commands_of, next_line
 from wingman_cli.screen import Screen, emit, visible
 from wingman_cli.session import Session
+from wingman_core.approval import Status
 from wingman_core.errors import CallerRefused, Code, SettingInvalid, Unavailable, WingmanError
 
 API = "http://127.0.0.1:9"
@@ -107,6 +108,12 @@ def test_a_running_instance_says_where_its_api_is(data_dir: Path):
 def test_every_code_has_its_exit_code():
     assert set(EXITS) == set(Code)
     assert exit_for("SOMETHING_NEW") is Exit.FAILED
+
+
+def test_only_what_may_run_is_said_to_run_next():
+    runs = {status for status in Status if "wingman run apr_1" in next_line(status, "apr_1")}
+    assert runs == {Status.APPROVED, Status.AUTO_APPROVED}
+    assert {status for status in Status if "No approval needed" in next_line(status, "apr_1")} == {Status.AUTO_APPROVED}
 
 
 def test_words_become_commands():

@@ -165,6 +165,29 @@ async def test_a_long_log_is_put_aside(tmp_path: Path, told: list[str], monkeypa
     assert (tmp_path / "logs" / "service.log.1").read_text() == "what was"
 
 
+async def test_a_process_that_prints_on_and_on_fills_no_disk(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "LOG_LIMIT", 10_000)
+    monkeypatch.setattr(module, "LOG_LOOK", 0.01)
+    await supervisor.start(program("while True: print('x' * 99, flush=True); import time; time.sleep(0.001)"))
+    await until(lambda: supervisor.pid("service") is not None)
+    first, older = supervisor.pid("service"), tmp_path / "logs" / "service.log.1"
+    await until(older.exists)
+    before = older.stat().st_mtime_ns
+    await until(lambda: older.stat().st_mtime_ns != before)
+    assert supervisor.pid("service") == first, "it was not ended for that"
+    for path in (older, tmp_path / "logs" / "service.log"):
+        assert set(path.read_text().splitlines()) <= {"x" * 99}
+        assert path.stat().st_size < 1_000_000
+        assert path.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "logs" / "service.log").unlink()
+    older.unlink()
+    os.kill(first or 0, signal.SIGKILL)
+    await until(lambda: supervisor.pid("service") not in {None, first})
+    await until(older.exists)
+
+
 async def test_a_steady_process_restarts_quickly_again(
     supervisor: Supervisor, tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,5 +1,6 @@
 """The few lines that ``up`` prints, and the question it asks on a terminal alone."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -63,3 +64,13 @@ def test_the_commands_to_try_work_in_this_shell(
     monkeypatch.setenv("PATH", path.format(bin=tmp_path))
     monkeypatch.setattr(sys, "argv", [argument.format(here=tmp_path)])
     assert up.program() == shown
+
+
+def test_a_hang_up_is_heard_unless_the_shell_said_not_to():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        assert up.stop_signals() == (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        assert up.stop_signals() == (signal.SIGINT, signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wingman_core.audit_record import COLUMNS, AuditRecord, RecordKind
 from wingman_core.audit_verify import LogVerifier, Row, StoredCheckpoint, Summary
 from wingman_core.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from wingman_core.claims import Decider
 from wingman_core.errors import Code, LogCorrupt
 from wingman_core.notes import verifier_key_of
 from wingman_core.translog import EMPTY_ROOT, Frontier, Node, leaf_hash
@@ -57,6 +58,11 @@ def intent(number: int) -> AuditRecord:
         command="docker restart web",
         operation_digest="a" * 64,
         target_digest="b" * 64,
+        decision_digest="d" * 64,
+        deciders=(Decider("Ada", 1_750_000_000, "cli"),),
+        token_hash="e" * 64,
+        client="spiffe://wingman/test/api",
+        evidence='{"gateway":"one"}',
     )
 
 
@@ -76,6 +82,13 @@ def refused(number: int, **changes: object) -> AuditRecord:
     return replace(refusal, **changes)  # type: ignore[arg-type]
 
 
+EVIDENCE = '{"said":"a read leaves no trace"}'
+
+
+def reconciled(of: AuditRecord, evidence: str) -> AuditRecord:
+    return replace(result(of), kind=RecordKind.RECONCILED, outcome="UNKNOWN", evidence=evidence)
+
+
 BOUNDARY = AuditRecord(kind=RecordKind.BOUNDARY, environment="test", created_at="2025-06-01T12:00:00.000000Z")
 STORY = [
     intent(0),
@@ -85,7 +98,7 @@ STORY = [
     result(intent(0), outcome="TIMED_OUT", exit_code=None),
     BOUNDARY,
     intent(6),
-    replace(result(intent(6)), kind=RecordKind.RECONCILED, outcome="UNKNOWN", evidence="{}"),
+    reconciled(intent(6), EVIDENCE),
     refused(8),
     intent(9),
     refused(10),
@@ -333,7 +346,7 @@ STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
     "a result of another execution": (lambda: [intent(0), result(intent(1))], (1, "execution_id")),
     "two results": (lambda: [intent(0), result(intent(0)), result(intent(0))], (2, "execution_id")),
     "a reconciliation after a result": (
-        lambda: [intent(0), result(intent(0)), result(intent(0), kind=RecordKind.RECONCILED)],
+        lambda: [intent(0), result(intent(0)), reconciled(intent(0), EVIDENCE)],
         (2, "execution_id"),
     ),
     "a result without an outcome": (lambda: [intent(0), result(intent(0), outcome="")], (1, "outcome")),
@@ -341,6 +354,54 @@ STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
     "an intent without an execution": (lambda: [replace(intent(0), execution_id="")], (0, "execution_id")),
     "an intent without an approval": (lambda: [replace(intent(0), approval_id="")], (0, "approval_id")),
     "an intent without a token": (lambda: [replace(intent(0), jti="")], (0, "jti")),
+    **{
+        f"an intent without {name}": (lambda name=name: [replace(intent(0), **{name: ""})], (0, name))
+        for name in (
+            *("worker", "command", "operation_digest", "target_digest", "decision_digest", "token_hash", "client"),
+        )
+    },
+    **{
+        f"an intent with {name}": (lambda name=name, value=value: [replace(intent(0), **{name: value})], (0, name))
+        for name, value in {
+            "reason": "INTERNAL",
+            "exit_code": 0,
+            "duration_ms": 0,
+            "output_excerpt": "done",
+            "output_digest": "a" * 64,
+        }.items()
+    },
+    **{
+        f"a reconciliation with {evidence!r} for evidence": (
+            lambda evidence=evidence: [intent(0), reconciled(intent(0), evidence)],
+            (1, "evidence"),
+        )
+        for evidence in ("", "{}", "said so", "null", '["said"]', "NaN", "[" * 100_000)
+    },
+    **{
+        f"a result of {duration} ms": (
+            lambda duration=duration: [intent(0), result(intent(0), duration_ms=duration)],
+            (1, "duration_ms"),
+        )
+        for duration in (-1, -(2**40))
+    },
+    **{
+        f"a refusal at {moment}": (lambda moment=moment: [refused(0, created_at=moment)], (0, "created_at"))
+        for moment in (
+            *("2025-13-01T12:00:00.000000Z", "2025-02-29T12:00:00.000000Z", "0000-01-01T00:00:00.000000Z"),
+            *("2025-06-01T24:00:00.000000Z", "2025-06-01T12:60:00.000000Z", "2025-06-01T12:00:60.000000Z"),
+        )
+    },
+    **{
+        f"{name} of another environment": (
+            lambda record=record: [replace(record, environment="prd")],
+            (0, "environment"),
+        )
+        for name, record in {"an intent": intent(0), "a refusal": refused(0), "a boundary proof": BOUNDARY}.items()
+    },
+    "a result of another environment": (
+        lambda: [intent(0), result(intent(0), environment="prd")],
+        (1, "environment"),
+    ),
     "an execution id twice": (
         lambda: [intent(0), result(intent(0)), replace(intent(1), execution_id="exe_0")],
         (2, "execution_id"),
@@ -356,7 +417,6 @@ STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
             (1, "execution_id"),
         )
         for name, value in {
-            "environment": "prd",
             "worker": "else",
             "approval_id": "apr_1.0",
             "jti": "jti-1",
@@ -365,6 +425,9 @@ STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
             "targets": ("{}",),
             "target_digest": "c" * 64,
             "decision_digest": "c" * 64,
+            "deciders": (),
+            "token_hash": "c" * 64,
+            "client": "spiffe://wingman/test/tool",
         }.items()
     },
 }
@@ -374,6 +437,13 @@ STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
 def test_a_story_that_cannot_be_is_found_though_hashed_and_signed(name: str):
     records, where = STORIES[name]
     assert difference(written(records(), range(5))) == where
+
+
+@pytest.mark.parametrize("origin", ["", "wingman", "wingman/test", "wingman//log1", "other/test/log1", "wingman/test/"])
+def test_an_origin_of_no_environment_is_refused(origin: str):
+    with pytest.raises(LogCorrupt, match="origin") as refusal:
+        LogVerifier(origin=origin, keys=KEYS)
+    assert refusal.value.code is Code.CHECKPOINT_INVALID
 
 
 def test_a_token_and_an_approval_of_one_name_are_two_things():

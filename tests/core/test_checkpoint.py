@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wingman_core.checkpoint import MAX_SIZE, Checkpoint, open_checkpoint, origin_of, sign_checkpoint
+from wingman_core.checkpoint import MAX_SIZE, Checkpoint, environment_of, open_checkpoint, origin_of, sign_checkpoint
 from wingman_core.errors import Code, LogCorrupt
 from wingman_core.notes import parse_verifier_key, sign_note, verifier_key_of
 
@@ -22,6 +22,11 @@ def test_a_published_checkpoint_opens():
     note = f"{VECTOR['origin']}\n{VECTOR['size']}\n{VECTOR['root_base64']}\n\n{VECTOR['signature']}"
     opened = open_checkpoint(note, [parse_verifier_key(VECTOR["verifier_key"])])
     assert opened == Checkpoint(VECTOR["origin"], VECTOR["size"], base64.b64decode(VECTOR["root_base64"]))
+
+
+@pytest.mark.parametrize(("environment", "log_id"), [("test", "log1"), ("prd", "a/b"), ("test", "é")])
+def test_an_origin_tells_its_environment(environment: str, log_id: str):
+    assert environment_of(origin_of(environment, log_id)) == environment
 
 
 @pytest.mark.parametrize("size", [0, 1, 10, MAX_SIZE])

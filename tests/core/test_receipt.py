@@ -127,10 +127,11 @@ def test_a_changed_receipt_does_not_hold(name: str):
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
-        (replace(RESULT, execution_id="exe_2"), "another execution"),
-        (replace(RESULT, worker="agent-8"), "worker is not what was approved"),
-        (replace(RESULT, target_digest="f" * 64), "target_digest is not what was approved"),
-        (REFUSED, "no outcome"),
+        (replace(RESULT, execution_id="exe_2"), "no INTENT waits for this outcome"),
+        (replace(RESULT, worker="agent-8"), "not of what INTENT 1 approved"),
+        (replace(RESULT, target_digest="f" * 64), "not of what INTENT 1 approved"),
+        (replace(RESULT, duration_ms=-1), "less than no time"),
+        (REFUSED, "no outcome of the first"),
     ],
 )
 def test_an_outcome_of_something_else_does_not_hold(outcome: AuditRecord, reason: str):

@@ -112,6 +112,7 @@ REDACTED = {
     f"see token={'w' + 'm_k1_'}{LETTERS} x": "see token=[redacted] x",
     "see http://a:b@h/token=x y": "see http://a:[redacted]@h/token=[redacted] y",
     "see //x?token=://a:b@h y": "see //x?token=[redacted] y",
+    "x --token 'a token=\"b c' d\" e": "x --token '[redacted]\" e",
 }  # fmt: skip
 
 UNCHANGED = [

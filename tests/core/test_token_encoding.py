@@ -30,6 +30,10 @@ def test_other_encodings_are_refused(text: str):
         decode_base64url(text)
 
 
+def test_two_halves_of_a_character_are_one():
+    assert decode_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
 def test_json_of_the_known_types_is_read():
     assert decode_object(b' {"a": [1, "\\u00e9", true, null, {"b": -2}]}') == {"a": [1, "é", True, None, {"b": -2}]}
 
@@ -55,6 +59,10 @@ def test_json_of_the_known_types_is_read():
         b'{"a":01}',
         b'{"a":"\xff"}',
         b'{"a":"\n"}',
+        b'{"a":"\\ud800"}',
+        b'{"a":[{"b":"x\\udfffy"}]}',
+        b'{"\\udc00":1}',
+        b'{"a":"\\ude00\\ud83d"}',
         b'\xef\xbb\xbf{"a":1}',
         '{"a":1}'.encode("utf-16"),
         b'{"a":' + b"9" * 5000 + b"}",

@@ -3,7 +3,8 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.cli.running import Up, until, wingman
+from tests.cli.running import READY, WINGMAN, Up, child, environment, until, wingman
 from wingman_cli.instance import Instance
 
 pytestmark = pytest.mark.timeout(600)  # each starts several processes; on a busy machine that takes its time
@@ -134,6 +135,32 @@ def test_what_a_killed_up_left_behind_is_taken_over(data_dir: Path, started: lis
     assert not orphans & {second.child("gateway"), second.child("api")}
     assert second.stop() == 0
     assert processes_of(data_dir) == []
+
+
+@pytest.mark.parametrize("opened", [os.openpty, os.pipe], ids=["terminal", "pipe"])
+def test_it_outlives_who_listened_and_a_hang_up_stops_it_in_order(
+    data_dir: Path, opened: Callable[[], tuple[int, int]]
+):
+    ours, its = opened()
+    variables = environment(data_dir, **NO_ENGINE)
+    with subprocess.Popen(
+        [WINGMAN, "up", "--port", "0"], env=variables, stdin=its, stdout=its, stderr=its, start_new_session=True
+    ) as up:
+        try:
+            os.close(its)
+            said = b""
+            while READY.encode() not in said:
+                said += os.read(ours, 4096)
+            os.close(ours)  # from here on whatever it says fails
+            before = child(data_dir, "api")
+            os.kill(before, signal.SIGKILL)
+            until(lambda: child(data_dir, "api") != before)
+            up.send_signal(signal.SIGHUP)
+            assert up.wait(90) == 0
+        finally:
+            up.kill()
+    assert processes_of(data_dir) == []
+    assert Instance(data_dir).running() is None
 
 
 def test_a_second_up_on_the_same_directory_says_so(without_engine: Up):

@@ -53,6 +53,11 @@ def intent(*, jti: str = "", approval: str = "") -> AuditRecord:
         jti=jti or f"jti-{number}",
         worker="agent",
         command="docker stop web",
+        operation_digest="1" * 64,
+        target_digest="2" * 64,
+        decision_digest="3" * 64,
+        token_hash="4" * 64,
+        client="spiffe://wingman/test/api",
     )
 
 

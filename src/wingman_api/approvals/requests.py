@@ -21,7 +21,7 @@ from wingman_api.identity.caller import Caller
 from wingman_api.previews import PreviewView
 from wingman_api.risk.consensus import Case, Consensus
 from wingman_core import approval
-from wingman_core.approval import Decision, Status
+from wingman_core.approval import Decision, Request, Status
 from wingman_core.canonical import digest
 from wingman_core.errors import ApprovalRefused, CallerRefused, Code, PolicyRefused, WingmanError
 from wingman_core.risk import FLOORS, Level, people_for
@@ -133,10 +133,7 @@ class Requests:
     async def get(self, request_id: str, caller: Caller) -> Record:
         """Return a request that this caller may see; raise ``ApprovalRefused`` (APPROVAL_UNKNOWN)."""
         record = await self._store.get(request_id, self._now())
-        if caller.only_worker not in (None, record.request.worker):
-            raise ApprovalRefused(
-                Code.APPROVAL_UNKNOWN, "no request has this id", hint="GET /approvals lists them", id=request_id
-            )
+        _require_visible(record.request, caller)
         return record
 
     async def history(self, request_id: str) -> tuple[HistoryEntry, ...]:
@@ -199,9 +196,14 @@ class Requests:
                 Code.PERSON_MISMATCH, "decided_by is not the key's person", hint="leave it out, or use their key"
             )
         now = self._now()
+
+        def cancelled(request: Request) -> Request:
+            _require_visible(request, caller)
+            return approval.cancel(request, caller.person, now)
+
         return await self._store.change(
             request_id,
-            lambda request: approval.cancel(request, caller.person, now),
+            cancelled,
             now=now,
             event="cancelled",
             actor=caller.person,
@@ -232,6 +234,14 @@ class Requests:
                 hint="run the same version of API and gateway",
             )
         return preview
+
+
+def _require_visible(request: Request, caller: Caller) -> None:
+    """Raise ``ApprovalRefused`` (APPROVAL_UNKNOWN) for a request that is not the caller's to know of."""
+    if caller.only_worker not in (None, request.worker):
+        raise ApprovalRefused(
+            Code.APPROVAL_UNKNOWN, "no request has this id", hint="GET /approvals lists them", id=request.id
+        )
 
 
 def _people(preview: Preview, index: int) -> int:

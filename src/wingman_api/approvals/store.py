@@ -80,10 +80,11 @@ RECORDS: Final = """
 SELECT r.*, c.*, v.*, d.*
 FROM ({}) AS r
 CROSS JOIN LATERAL (
-    SELECT array_agg(command ORDER BY c.n) AS commands, array_agg(operation_digest ORDER BY c.n) AS operations,
-           array_agg(target_digest ORDER BY c.n) AS targets, array_agg(preview ORDER BY c.n) AS previews,
-           array_agg(e.id ORDER BY c.n) AS executions
-    FROM approval_command c LEFT JOIN execution e ON e.request_id = c.request_id AND e.n = c.n
+    SELECT array_agg(c.command ORDER BY c.n) AS commands, array_agg(c.operation_digest ORDER BY c.n) AS operations,
+           array_agg(c.target_digest ORDER BY c.n) AS targets, array_agg(c.preview ORDER BY c.n) AS previews,
+           array_agg(i.execution_id ORDER BY c.n) AS executions
+    FROM approval_command c
+    LEFT JOIN execution_audit i ON i.kind = 'INTENT' AND i.approval_id = c.request_id || '.' || c.n
     WHERE c.request_id = r.id
 ) AS c
 CROSS JOIN LATERAL (

@@ -248,10 +248,9 @@ def _details(verdict: Verdict, looks: Sequence[_Look], found: _Read) -> str:
     findings = [look.finding for look in looks]
     match verdict:
         case "FALSE":
-            said = [finding.seen for finding in findings if finding.outcome == "contradicted"]
-            reason = f"Contradicted: {_joined(said)}."
+            reason = f"Contradicted: {_together(each for each in findings if each.outcome == 'contradicted')}"
         case "TRUE":
-            reason = f"Confirmed: {_joined(finding.seen for finding in findings)}."
+            reason = f"Confirmed: {_together(findings)}"
         case "ERROR":
             reason = "Wingman could not look: a probe failed."
         case "UNVERIFIABLE":
@@ -261,17 +260,17 @@ def _details(verdict: Verdict, looks: Sequence[_Look], found: _Read) -> str:
     return f"{reason} {_ENHANCED[found.enhancement]}".strip()[:MAX_SEEN]
 
 
-def _joined(seen: Iterable[str]) -> str:
-    """Return what was seen, some of it in whole sentences, as one."""
-    return "; ".join(each.removesuffix(".") for each in seen)
+def _together(findings: Iterable[Finding]) -> str:
+    """Return what was seen, as one sentence."""
+    return "; ".join(finding.seen.rstrip(".") for finding in findings) + "."
 
 
 def _open_reason(findings: Sequence[Finding], unread: Sequence[Unread]) -> str:
     if not findings:
         return "Nothing in it is a claim of fact that a probe can look at."
-    unknown = [finding.seen for finding in findings if finding.outcome == "unknown"]
+    unknown = [finding for finding in findings if finding.outcome == "unknown"]
     if unknown:
-        return f"Not known: {_joined(unknown)}."
+        return f"Not known: {_together(unknown)}"
     first = unread[0] if unread else Unread("", Reason.NO_PATTERN)
     return f"What was looked at is confirmed, but not all of the claim could be: {first.explanation}."
 

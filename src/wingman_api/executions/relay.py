@@ -1,14 +1,15 @@
 """Carries an execution's events from the gateway into the database, whoever is still listening.
 
-Guarantees: a caller that goes away stops nothing; output is stored in the order it came, a character of UTF-8
-never split between two pieces; when the stream breaks, that is stored, and the audit log tells the rest.
+Guarantees: a caller that goes away stops nothing; what the gateway accepted counts as run, also while the database
+cannot take our record of it; output is stored in the order it came, a character of UTF-8 never split between two
+pieces; when the stream breaks, that is stored, and the audit log tells the rest.
 Does not: run anything again, or hold more than ``AHEAD`` events in memory.
 """
 
 import asyncio
 import codecs
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -19,10 +20,12 @@ from wingman_api.executions.record import OutputRow, Started
 from wingman_api.executions.store import ExecutionStore
 from wingman_api.gateway import Accepted, Chunk, Event, Finished, Stream
 from wingman_api.idempotency.once import Once
-from wingman_core.errors import Code, WingmanError
+from wingman_core.errors import Code, Unavailable, WingmanError
 
 AHEAD: Final = 64
 """Events that may wait while others are stored; past that the gateway waits."""
+PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0)
+"""Seconds between two tries to store that an execution began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +87,7 @@ class Relay:
                 first = await anext(events, None)
                 if not isinstance(first, Accepted):
                     raise WingmanError(Code.INTERNAL, "the gateway did not begin with accepted")  # noqa: TRY301
-                await self._store.started(
-                    first,
-                    request_id=errand.request_id,
-                    n=errand.n,
-                    worker=errand.worker,
-                    started_by=errand.started_by,
-                    key_id=errand.key_id,
-                    at=self._now(),
-                    once=errand.once,
-                )
-                accepted.set_result(first)
+                await self._begin(first, errand, accepted)
                 await self._carry_output(events, first.execution_id, errand)
         except Exception as error:  # noqa: BLE001 - the caller, or the log, gets whatever it was
             if accepted.done():
@@ -103,6 +96,42 @@ class Relay:
                 accepted.set_exception(error)
         finally:
             accepted.cancel()  # only where the process closes before the gateway answered
+
+    async def _begin(self, first: Accepted, errand: Errand, accepted: asyncio.Future[Accepted]) -> None:
+        """Store that it began and tell the caller; raise what the database says once waiting for it was in vain."""
+        at = self._now()
+        try:
+            await self._started(first, errand, at)
+        except Exception as error:
+            self._log.warning("relay.unstored", execution_id=first.execution_id, error=str(error))
+            accepted.set_result(first)
+            if not isinstance(error, Unavailable):
+                raise
+            await self._begin_late(first, errand, at)
+        else:
+            accepted.set_result(first)
+
+    async def _begin_late(self, first: Accepted, errand: Errand, at: datetime) -> None:
+        """Try again until the database answers; raise ``Unavailable`` where it did not for too long."""
+        for pause in PAUSES[:-1]:
+            await asyncio.sleep(pause)
+            with suppress(Unavailable):
+                await self._started(first, errand, at)
+                return
+        await asyncio.sleep(PAUSES[-1])
+        await self._started(first, errand, at)
+
+    async def _started(self, first: Accepted, errand: Errand, at: datetime) -> None:
+        await self._store.started(
+            first,
+            request_id=errand.request_id,
+            n=errand.n,
+            worker=errand.worker,
+            started_by=errand.started_by,
+            key_id=errand.key_id,
+            at=at,
+            once=errand.once,
+        )
 
     async def _carry_output(self, events: AsyncIterator[Event], execution_id: str, errand: Errand) -> None:
         """Store what comes until it is finished; where that fails, store that."""

@@ -20,6 +20,7 @@ CHANNEL: Final = "wingman_execution"
 STARTED: Final = """
 INSERT INTO execution (id, request_id, n, started_by, key_id, state, intent_position, started_at)
 VALUES ($1, $2, $3, $4, $5, 'RUNNING', $6, $7)
+ON CONFLICT (id) DO NOTHING RETURNING id
 """
 HISTORY: Final = """
 INSERT INTO approval_history (request_id, at, event, actor, key_id, status, note)
@@ -85,11 +86,11 @@ class ExecutionStore:
         at: datetime,
         once: Once[Started] | None = None,
     ) -> None:
-        """Store that the gateway took an execution on, tell it, and keep the answer that says so."""
+        """Store that the gateway took an execution on, tell it, and keep the answer that says so; once."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                STARTED, accepted.execution_id, request_id, n, started_by, key_id, accepted.audit_position, at
-            )
+            row = (accepted.execution_id, request_id, n, started_by, key_id, accepted.audit_position, at)
+            if await connection.fetchval(STARTED, *row) is None:
+                return  # an earlier try whose end nobody heard
             await connection.execute(
                 HISTORY, request_id, at, "execution.started", started_by, key_id, accepted.execution_id
             )

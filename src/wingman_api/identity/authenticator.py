@@ -2,12 +2,13 @@
 
 Guarantees: an unknown id costs as much time as a wrong secret, and an address that presented too many of either is
 refused before anything is hashed or read; a key that was revoked, or changed, is so here after ``ROW_SECONDS`` at
-most; at most two hashes are computed at once, and a caller in good standing waits for none.
+most; one hash is computed at a time, and a caller in good standing waits for none.
 """
 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +30,6 @@ ROW_SECONDS: Final = 1.0
 REMEMBERED_SECONDS: Final = 60.0
 """How long after its last use a key need not be hashed again."""
 REMEMBERED_KEYS: Final = 1024
-HASHES_AT_ONCE: Final = 2
 TURN_SECONDS: Final = 10.0
 """How long a key that was not seen lately waits for others like it."""
 SCHEME: Final = "bearer"
@@ -65,7 +65,9 @@ class Authenticator:
         self._clock = clock
         self._anonymous_role = anonymous_role
         self._known: dict[bytes, _Known] = {}
-        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._hashing = asyncio.Lock()
+        # One thread of its own: each thread that hashes keeps the memory of a hash for good.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hashing")
         self._decoy = hasher.hash("an id that nobody has")
 
     async def authenticate(self, headers: Sequence[str], visit: Visit) -> Caller:
@@ -141,7 +143,7 @@ class Authenticator:
     async def _holds(self, secret: str, hashed: str) -> bool:
         """Whether ``secret`` is what was hashed."""
         try:
-            return await asyncio.to_thread(self._hasher.verify, hashed, secret)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._hasher.verify, hashed, secret)
         except VerificationError:
             return False
 

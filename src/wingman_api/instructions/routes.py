@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from wingman_api.approvals.routes import BODY, KEY
 from wingman_api.identity.caller import Caller, Permission
 from wingman_api.identity.dependencies import authenticated
-from wingman_api.instructions.gate import checked
+from wingman_api.instructions.checking import checked
 from wingman_api.instructions.schemas import CheckAnswer, Instruction, document
 from wingman_api.problems import declared
 

@@ -70,7 +70,7 @@ class CheckAnswer(View):
 
 
 def document(report: Report) -> dict[str, object]:
-    """Return a ``CheckAnswer`` as JSON will say it; to make models of its parts first would take as long as the check."""
+    """Return a ``CheckAnswer`` as JSON will say it: models of its parts would take a good part of the check's time."""
     standing, withheld = report.standing, report.withheld
     return {
         "approved": standing.approved,

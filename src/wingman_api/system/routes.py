@@ -1,4 +1,4 @@
-"""``/``, ``/health``, ``/livez``, ``/readyz``, ``/metrics``: the only routes that ask nobody for a key."""
+"""``/``, ``/health``, ``/livez``, ``/readyz``, ``/metrics``: with ``/openapi.json`` all that asks nobody for a key."""
 
 from typing import Annotated, Any, Final, cast
 

@@ -34,16 +34,6 @@ class Facts:
     mounts: tuple[str, ...] = ()
     """Such as ``volume data:/srv``, ``bind /etc:/host:ro``."""
 
-    @property
-    def privileged(self) -> bool:
-        """Whether the command reaches for the host at all."""
-        return bool(self.privileges)
-
-    @property
-    def has_shell(self) -> bool:
-        """Whether an argument would be interpreted inside the container."""
-        return bool(self.shell)
-
 
 def facts(op: ops.Operation) -> Facts:  # noqa: PLR0911 - one case a kind of verb
     """State the facts of one operation."""

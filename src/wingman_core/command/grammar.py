@@ -43,6 +43,7 @@ from wingman_core.command.values import (
 )
 
 _MAX_SECONDS: Final = 86_400
+_JSON_TEMPLATE: Final = "{{json .}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,15 @@ class Command:
 
 
 def _format(text: str) -> str:
-    words = {"": "table", "table": "table", "json": "json", "{{json .}}": "json"}
-    return _closed_format(text, words)
+    return _closed_format(text, {"": "table", "table": "table", "json": "json", _JSON_TEMPLATE: "json"})
+
+
+def _ps_format(text: str) -> str:
+    return _JSON_TEMPLATE if text == _JSON_TEMPLATE else _format(text)
 
 
 def _inspect_format(text: str) -> str:
-    return _closed_format(text, {"": "", "json": "json", "{{json .}}": "json"})
+    return _closed_format(text, {"": "", "json": "json", _JSON_TEMPLATE: "json"})
 
 
 def _closed_format(text: str, words: Mapping[str, str]) -> str:
@@ -105,7 +109,15 @@ def _containers_rules(fields: Fields) -> None:
 
 
 def _ps_rules(fields: Fields) -> None:
-    """``--latest`` is ``--last 1`` unless ``--last`` is given; no limit has several spellings (cli ``list.go``)."""
+    """Put into one form what has several (cli ``list.go``).
+
+    ``--latest`` is ``--last 1`` unless ``--last`` is given. The template ``{{json .}}`` prints sizes, so that Docker
+    asks for them unless ``--size`` says otherwise or only ids are printed; the word ``json`` does not.
+    """
+    if fields.get("format") == _JSON_TEMPLATE:
+        fields["format"] = "json"
+        if not fields.get("quiet"):
+            fields.setdefault("size", True)
     last = cast("int", fields.get("last", -1))
     if fields.pop("latest", False) and last == -1:
         last = 1
@@ -116,6 +128,8 @@ def _inspect_rules(fields: Fields) -> None:
     """Hold each name to the grammar of what it can be."""
     names = cast("tuple[str, ...]", fields["names"])
     kind = cast("str", fields.get("type", ""))
+    if kind == "image":
+        fields.pop("size", None)  # it is of containers, and Docker does not ask for it
     fields["names"] = tuple((image if kind_of(name, kind) == "image" else container)(name) for name in names)
     _distinct(fields, "names")
 
@@ -173,7 +187,7 @@ COMMANDS: Final = (
             (
                 switch("all", "all", "a"),
                 several("filter", "filters", ps_filter, filter_set, "f", show=show_pair),
-                _FORMAT,
+                setting("format", "format", _ps_format),
                 setting("last", "last", between(-(2**31), 2**31 - 1), "n"),
                 switch("latest", "latest", "l"),
                 _NO_TRUNC,

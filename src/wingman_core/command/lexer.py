@@ -40,14 +40,14 @@ _REFUSED_CATEGORIES: Final = {
     "Pf": "a typographic quote",
 }
 
-# Characters that imitate the ASCII which carries meaning here: dashes, quotes, slashes, colons, commas, dots.
+# Characters that imitate the ASCII which carries meaning here, beyond those that Unicode's NFKC says are made of it.
 _IMITATIONS: Final = frozenset(
-    "\u02d7\u2043\u2212\u2796"  # dashes outside category Pd
+    "\u02d7\u06d4\u1428\u2043\u2212\u2500\u2501\u2796\u2cba\u30fc"  # dashes outside category Pd
     "\u00b4\u02b9\u02ba\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb\u02ee\u02f4\u0374\u0384\u055a\u05f3\u05f4"
     "\u201a\u201b\u201e\u201f\u2032\u2033\u2034\u2035\u2036\u2037\u2057\u275b\u275c\u275d\u275e\u301d\u301e\u301f"
-    "\u2044\u2215\u2571\u29f8\u29f5\u29f9\u2216"  # slashes and backslashes
-    "\u02d0\u05c3\u0589\u2236\ua789\ufe13\ufe55"  # colons
-    "\u2024\u2025\u2026"  # dots
+    "\u07f4\u3003\ua78c"  # more quotes
+    "\u1735\u2044\u2215\u2571\u27cb\u2cc6\u29f8\u29f5\u29f9\u2216"  # slashes and backslashes
+    "\u02d0\u02f8\u05c3\u0589\u205a\u2236\ua4fd\ua789\ufe13"  # colons
     "\u01c0\u2223\u23d0\u2758"  # bars
 )
 _FULL_WIDTH: Final = range(0xFF01, 0xFF5F)
@@ -124,9 +124,15 @@ def _problem(character: str) -> str:
         return "" if character in " -" else reason
     if character in INVISIBLE:
         return "an invisible character"
-    if character in _IMITATIONS or ord(character) in _FULL_WIDTH:
+    if character in _IMITATIONS or ord(character) in _FULL_WIDTH or _is_made_of_punctuation(character):
         return "a character that imitates another one"
     return ""
+
+
+def _is_made_of_punctuation(character: str) -> bool:
+    """Whether a character is ASCII punctuation, or has some in it, by its compatibility decomposition."""
+    made_of = unicodedata.normalize("NFKC", character)
+    return not character.isascii() and any(part.isascii() and not part.isalnum() for part in made_of)
 
 
 def _refuse(code: Code, position: int, character: str, problem: str, hint: str) -> NoReturn:

@@ -22,6 +22,7 @@ from wingman_core.command.values import (
     pair,
     path,
     show_pair,
+    straight_path,
 )
 
 _PROPAGATIONS: Final = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
@@ -105,7 +106,8 @@ def show_volume(value: Volume) -> str:
 def tmpfs(text: str) -> Tmpfs:
     """Read ``--tmpfs``."""
     target, _, options = text.partition(":")
-    return Tmpfs(target=_mount_point(target), options=_tmpfs_options(options))
+    # The engine cleans the paths of volumes and mounts, and hands this one on as it stands.
+    return Tmpfs(target=_mount_point(straight_path(target)), options=_tmpfs_options(options))
 
 
 def tmpfs_map(values: tuple[Tmpfs, ...]) -> tuple[Tmpfs, ...]:
@@ -152,7 +154,9 @@ def mount(text: str) -> Mount:
             fields[field] = value
     if "target" not in fields:
         raise BadValue("target is required")
-    return _consistent(Mount.model_validate(fields | {name: tuple(sorted(maps[name].items())) for name in maps}))
+    fields |= {name: tuple(sorted(found.items())) for name, found in maps.items() if found}
+    _require_fields_of_type(fields)
+    return _consistent(Mount.model_validate(fields))
 
 
 def _mount_field(part: str) -> tuple[str, object]:
@@ -239,19 +243,24 @@ def _subpath(text: str) -> str:
 
 
 def _octal(text: str) -> str:
-    return f"{int(matching('[0-7]{1,4}', '1777')(text), 8):o}"
+    """Read a mode; 0 is Docker's default, as leaving it out is."""
+    return f"{int(matching('[0-7]{1,4}', '1777')(text), 8):o}".removeprefix("0")
 
 
 def _bind_recursive(text: str) -> str:
     return one_of("enabled", "disabled", "writable", "readonly")(text).replace("enabled", "")
 
 
-def _consistent(value: Mount) -> Mount:
-    """Refuse what belongs to another type of mount, and put the source into the type's own normal form."""
-    for field, default in _MOUNT_DEFAULTS.items():
+def _require_fields_of_type(fields: Mapping[str, object]) -> None:
+    """Refuse what belongs to another type of mount, also where it says no more than the default."""
+    for field in fields:
         kind = field.partition("_")[0]
-        if kind in _TYPES and kind != value.type and getattr(value, field) != default:
-            raise BadValue(f"{field.replace('_', '-')} is not for mounts of type {value.type}")
+        if kind in _TYPES and kind != fields["type"]:
+            raise BadValue(f"{field.replace('_', '-')} is not for mounts of type {fields['type']}")
+
+
+def _consistent(value: Mount) -> Mount:
+    """Refuse what contradicts itself, and put the source into the type's own normal form."""
     if value.bind_recursive in {"writable", "readonly"} and not value.read_only:
         raise BadValue(f"bind-recursive={value.bind_recursive} needs readonly")
     if value.bind_recursive == "readonly" and value.bind_propagation != "rprivate":
@@ -285,7 +294,6 @@ _MOUNT_ALIASES: Final = {
 }
 _MOUNT_SWITCHES: Final = frozenset({"read-only", "volume-nocopy"})
 _MOUNT_FIELDS: Final = {"volume-label": "volume_labels", "volume-opt": "volume_options"}
-_MOUNT_DEFAULTS: Final = {name: field.default for name, field in Mount.model_fields.items()}
 _MOUNT_READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "type": _lower(*_TYPES),
     "source": free,

@@ -11,14 +11,14 @@ from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Final, NamedTuple
 
 from wingman_core.instruction.needles import lower_case
+from wingman_core.instruction.vocabulary import words
 
 _HIDDEN: Final = re.compile("(?<=[!-~])[\u00ad\u200b\u200c\u200d\u2060\ufeff]{1,64}+(?=[!-~])")
 """Invisible characters inside ASCII words; elsewhere they join the letters and pictures of languages."""
-_FOLDED: Final = {
+_FOLDED: Final[dict[int, int | str | None]] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
     **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2212), "-"),
     **dict.fromkeys((0x2018, 0x2019), "'"),
@@ -32,18 +32,16 @@ _LINE_END: Final = re.compile(f"[\n{_JOINED}]")
 _TOKEN: Final = re.compile(r"""(?P<operator>\|\|?|&&?|[;`()<>]|\$\()|(?P<word>(?:[^\s`"'|;&()<>\[\]{},$]|\$(?!\())+)""")
 _TRAILING: Final = ".:!?"
 _SENTENCE_END: Final = frozenset(".!?")
-_STOP: Final = frozenset(
+_STOP: Final = words(
     "after afterwards and are as because before but by else for from if in instead into is it must nor of on or "
-    "shall should so that the then this to until when where which while will with without".split()
+    "shall should so that the then this to until when where which while will with without"
 )
 """English words that end a command written into a sentence."""
 
-_GROUPS: Final = frozenset(
-    "builder buildx compose container context image network node plugin stack swarm system volume".split()
-)
-_WITH_VALUE: Final = frozenset(
+_GROUPS: Final = words("builder buildx compose container context image network node plugin stack swarm system volume")
+_WITH_VALUE: Final = words(
     "-C -H -c -f -l -p --config --context --env-file --file --git-dir --host --log-level --profile "
-    "--project-directory --project-name --work-tree".split()
+    "--project-directory --project-name --work-tree"
 )
 """Flags of docker, compose and git before the subcommand whose next word is their value."""
 
@@ -74,7 +72,8 @@ class Segment:
 
     def arguments(self, at: int, until: Container[str] = ()) -> Iterator[Word]:
         """Yield what follows the word at ``at``, as far as it can belong to its command; names in ``until`` end it."""
-        for word in islice(self.words, at + 1, None):
+        for index in range(at + 1, len(self.words)):
+            word = self.words[index]
             if word.name in _STOP or word.name in until:
                 return
             yield word
@@ -91,7 +90,7 @@ class Script:
         if "\r" in plain:
             plain = plain.replace("\r\n", "\n").replace("\r", "\n")
         is_ascii = plain.isascii()
-        self.plain: Final = plain if is_ascii else _HIDDEN.sub("", plain)
+        self.plain: Final = plain if is_ascii else _HIDDEN.sub("", plain.encode("utf-8", "replace").decode("utf-8"))
         """With lines that end in LF."""
         folded = self.plain if is_ascii and "\v" not in plain else self.plain.translate(_FOLDED)
         folded = folded.replace("\t", " ")

@@ -11,10 +11,11 @@ from typing import Final
 
 from wingman_core.instruction.commands import NO_WORD, Script, Segment, Word, flags_of, subcommand
 from wingman_core.instruction.findings import Suspect, suspect
+from wingman_core.instruction.vocabulary import words
 
 DOCKERS: Final = frozenset({"docker", "docker-compose", "podman", "nerdctl"})
 NEEDLES: Final = (
-    *("privileged", "docker.sock", "docker socket", "cap-add", "cap_add", "sys_admin", "sys_module", "sys_ptrace"),
+    *("privileged", "docker.sock", "docker sock", "cap-add", "cap_add", "sys_admin", "sys_module", "sys_ptrace"),
     *("sys_rawio", "sys_boot", "dac_read_search", "- all\n", "pid=", "pid ", "pid:", "ipc=", "ipc ", "ipc:", "userns"),
     *("unconfined", "nsenter", "source=/", "source: /", "src=/", "-v /", "-v=/", "-v  ", "volume /", "volume=/"),
     *("- /", "prune", "down -", "ps -q", "ps -a", "ps --quiet", "ps --no-trunc"),
@@ -24,7 +25,7 @@ NEEDLES: Final = (
 _HOST_PATH: Final = re.compile(
     r"/(?:bin|boot|dev|etc|home|lib|proc|root|run|sbin|sys|usr|var|var/run|var/lib|var/lib/docker)?/?"
 )
-_CAPABILITIES: Final = frozenset("ALL SYS_ADMIN SYS_MODULE SYS_PTRACE SYS_RAWIO SYS_BOOT DAC_READ_SEARCH BPF".split())
+_CAPABILITIES: Final = words("ALL SYS_ADMIN SYS_MODULE SYS_PTRACE SYS_RAWIO SYS_BOOT DAC_READ_SEARCH BPF")
 _NAMESPACES: Final = frozenset({"pid", "--pid", "ipc", "--ipc", "userns", "--userns", "userns_mode"})
 _MOUNTING: Final = frozenset({"-v", "--volume", "--mount", "-", "source", "bind", "mount"})
 _SOCKET: Final = "docker.sock"
@@ -54,11 +55,11 @@ def privileges(script: Script, bounds: tuple[int, int], segments: Sequence[Segme
 
 
 def commands(segments: Sequence[Segment]) -> Iterator[Suspect]:
-    """Yield what acts on every container at once: ``docker rm $(docker ps -aq)``, ``docker ps -q | xargs docker rm``."""
+    """Yield what acts on every container: ``docker rm $(docker ps -aq)``, ``docker ps -q | xargs docker rm``."""
     for one, other in pairwise(segments):
-        if _lists_all(other) and other.before in {"$(", "`"} and _harms(one):
-            yield suspect("every-container", one.words[0], "it acts on every container at once")
-        elif _lists_all(one) and other.before == "|" and _harms(other):
+        if (_lists_all(other) and other.before in {"$(", "`"} and _harms(one)) or (
+            _lists_all(one) and other.before == "|" and _harms(other)
+        ):
             yield suspect("every-container", one.words[0], "it acts on every container at once")
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from wingman_core.instruction import container_dangers, host_dangers
 from wingman_core.instruction.commands import Script, Segment, Word
 from wingman_core.instruction.findings import Suspect, suspect
+from wingman_core.instruction.vocabulary import words
 
 NEEDLES: Final = (
     *host_dangers.NEEDLES,
@@ -22,9 +23,9 @@ NEEDLES: Final = (
 )
 """In lower case; a line without one is not looked at."""
 
-_SHELLS: Final = frozenset("sh bash zsh dash ksh fish python python3 perl ruby node php pwsh".split())
+_SHELLS: Final = words("sh bash zsh dash ksh fish python python3 perl ruby node php pwsh")
 _FETCHERS: Final = frozenset({"curl", "wget", "fetch", "base64"})
-_PREFIXES: Final = frozenset({"sudo", "doas", "env", "exec", "nohup", "xargs", "-E"})
+_PREFIXES: Final = words("sudo doas env exec nohup xargs")
 _RUNNING: Final = _SHELLS | {"eval", "source", ".", "-c"}
 _NAME: Final = r"[\w\"'`.$]{1,64}"
 
@@ -103,7 +104,7 @@ def _piped(segments: Sequence[Segment]) -> Iterator[Suspect]:
     for segment in segments:
         if segment.before != "|":
             fetching = None
-        command = next((word for word in segment.words if word.name not in _PREFIXES), None)
+        command = next((word for word in segment.words if word.name not in _PREFIXES and word.text[0] != "-"), None)
         if fetching and command and command.name in _SHELLS:
             yield suspect("pipe-to-shell", fetching, "it runs what it fetches, unseen")
             fetching = None

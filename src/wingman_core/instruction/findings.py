@@ -18,6 +18,8 @@ class Check(StrEnum):
     NO_DANGEROUS_COMMANDS = "no_dangerous_commands"
     HAS_MITIGATION_PLAN = "has_mitigation_plan"
 
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:

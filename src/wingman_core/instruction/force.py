@@ -6,10 +6,12 @@ Guarantees: ``-f`` counts only behind a command of the table, since elsewhere it
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from wingman_core.instruction.commands import Script, Segment, flags_of, subcommand
 from wingman_core.instruction.findings import Suspect, suspect
+from wingman_core.instruction.vocabulary import words
 
 _FORCES: Final = "forces past a question or a safeguard"
 _HARMLESS: Final = frozenset({"--force-color", "--force-colors", "--force-exclude", "--force-polling"})
@@ -24,21 +26,23 @@ _KNOWN: Final = frozenset({"--force", "-force", "--force-with-lease", "--force-r
 _OFF: Final = frozenset({"=false", "=0", "=no"})
 _LONG_FLAG: Final = re.compile(r"(?<![\w-])(--?[a-z][a-z-]{1,40})(=[a-z0-9]{0,8})?")
 
-_FORCEFUL: Final = frozenset(
+_FORCEFUL: Final = words(
     "rm mv cp umount userdel groupdel lvremove vgremove pvremove wipefs mkfs reboot halt poweroff shutdown npm "
-    "npx yarn pnpm rpm dropdb".split()
+    "npx yarn pnpm rpm dropdb"
 )
 """Commands whose -f is force, whatever follows."""
 _DOCKER: Final = frozenset({"rm", "rmi", "remove", "prune", "leave", "disable"})
 _SUBCOMMANDS: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("docker", "docker-compose", "podman", "nerdctl"), _DOCKER),
-    "git": frozenset("push clean checkout switch branch rm mv add tag worktree".split()),
-    "zfs": frozenset("destroy rollback unmount".split()),
-    "zpool": frozenset("destroy export create".split()),
-    "systemctl": frozenset("reboot poweroff halt".split()),
+    "git": words("push clean checkout switch branch rm mv add tag worktree"),
+    "zfs": words("destroy rollback unmount"),
+    "zpool": words("destroy export create"),
+    "systemctl": words("reboot poweroff halt"),
 }
 """Commands whose -f is force behind these subcommands, and something else before them."""
 _KILL: Final = frozenset({"kill", "pkill", "killall"})
+_NEAR: Final = 4
+"""Words behind a kill in which its signal is looked for."""
 _SIGNALS: Final = frozenset({"-9", "-kill", "-sigkill", "9", "kill", "sigkill", "--signal=9", "--signal=kill"})
 LONG_NEEDLES: Final = ("-force", *_SKIPPING)
 SHORT_NEEDLES: Final = (
@@ -46,7 +50,9 @@ SHORT_NEEDLES: Final = (
     *("branch -d", "branch --d", "clean -", " -9", " -kill", "sigkill", "-s kill", "-s 9", "signal=9", " +"),
 )
 VERB_NEEDLES: Final = tuple(
-    f"{verb} " for verb in sorted({*_FORCEFUL, *_KILL, *(verb for verbs in _SUBCOMMANDS.values() for verb in verbs)})
+    f"{verb}{behind}"
+    for behind in " \"'"
+    for verb in sorted({*_FORCEFUL, *_KILL, *(verb for verbs in _SUBCOMMANDS.values() for verb in verbs)})
 )
 """In lower case; a short flag in a line without one is no force flag."""
 
@@ -65,7 +71,7 @@ def long_flags(script: Script, places: Iterable[int]) -> Iterator[Suspect]:
 
 
 def short_flags(script: Script, places: Iterable[int], verbs: Iterable[int]) -> Iterator[Suspect]:
-    """Yield the short force flags in lines around ``places`` (of ``SHORT_NEEDLES``) and ``verbs`` (``VERB_NEEDLES``)."""
+    """Yield the short force flags in lines with ``places`` (of ``SHORT_NEEDLES``) and ``verbs`` (``VERB_NEEDLES``)."""
     flagged = set(script.lines_at(places))
     for bounds in script.lines_at(verbs) if flagged else ():
         if bounds not in flagged:
@@ -107,7 +113,7 @@ def _below(segment: Segment, at: int) -> Iterator[Suspect]:
 
 def _kill(segment: Segment, at: int) -> Iterator[Suspect]:
     is_next_signal = False
-    for word in segment.arguments(at, until=_KILL):
+    for word in islice(segment.arguments(at), _NEAR):
         text = word.text.lower()
         if text in _SIGNALS and (text.startswith("-") or is_next_signal):
             yield suspect("kill-signal", word, "SIGKILL gives a process no chance to end in order")

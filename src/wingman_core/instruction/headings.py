@@ -23,6 +23,8 @@ class Section(StrEnum):
     RISK_ASSESSMENT = "RISK_ASSESSMENT"
     QUALITY_METRICS = "QUALITY_METRICS"
 
+    __hash__ = str.__hash__  # the enumeration's own is many times slower, and equal values hash alike either way
+
 
 NAME_PARTS: Final = tuple(max(section.lower().split("_"), key=len) for section in Section)
 """A line without one of these, in lower case, names no section."""
@@ -74,19 +76,25 @@ _STRONG: Final = frozenset({"**", "***", "__", "___"})
 """Marks that make a name a heading without a colon; one star or a backtick only quotes it."""
 _MARKDOWN: Final = re.compile(r"(#{1,6})(?:[ \t]|$)")
 _ANYWHERE: Final = re.compile(rf"\b{_NAME}(?![A-Za-z0-9_])")
+SECTIONS: Final = tuple(Section)
 _SECTIONS: Final = {section.value: section for section in Section}
 _KEYS: Final = str.maketrans({"\\": "", " ": "_", "\u00a0": "_", "-": "_"})
 
 
 def heading_of(line: str) -> Heading | None:
     """Return the heading that ``line`` (without its end and its common margin) is; None for any other line."""
+    bare = line.lstrip("#")
+    name, colon, behind = bare.strip(" ").partition(":")
+    section, hashes = _SECTIONS.get(name), len(line) - len(bare)
+    if section is not None and line[0] != " " and hashes < LABEL and (colon or hashes):
+        return Heading(section, hashes or LABEL, behind.strip())  # the plainest forms, without the grammar
     text = line.lstrip(" ")
     if not text or len(line) - len(text) > _DEEPEST_MARGIN:
         return None
     match = _SECTION_LINE.match(text)
     if match and (rest := _rest(match)) is not None:
         return Heading(_section(match["name"]), len(match["hashes"] or "") or LABEL, rest)
-    if match and _is_bare(match) and match["name"].isupper():
+    if match and _is_bare(match) and not match["mark"] and match["name"].isupper():
         return Heading(_section(match["name"]), BARE, "")
     other = _MARKDOWN.match(text) if text[0] == "#" else None
     return Heading(None, len(other[1]), "") if other else None
@@ -124,4 +132,4 @@ def _is_bare(match: re.Match[str]) -> bool:
 
 
 def _section(name: str) -> Section:
-    return _SECTIONS.get(name) or Section(name.upper().translate(_KEYS))
+    return Section(name.upper().translate(_KEYS))

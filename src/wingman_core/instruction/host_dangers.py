@@ -1,6 +1,6 @@
 """Commands that take the host with them: its files, disks, power, protection, and what others share.
 
-Guarantees: each rule looks at one command with its arguments, ``words[0]`` being the command.
+Guarantees: each rule looks at one command with its arguments: ``words[0]`` is the command, at least one more follows.
 """
 
 import re
@@ -9,6 +9,7 @@ from typing import Final
 
 from wingman_core.instruction.commands import Segment, Word, flags_of, subcommand
 from wingman_core.instruction.findings import Suspect, suspect
+from wingman_core.instruction.vocabulary import words
 
 Rule = Callable[[Sequence[Word]], Iterator[Suspect]]
 
@@ -19,7 +20,7 @@ _SYSTEM_PATH: Final = re.compile(
 )
 _DEVICE: Final = re.compile(r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|mapper/|md|dm-|disk/|loop)")
 _EVERYBODY: Final = re.compile(r"[0-7]?777|(?:a|ugo|o)?\+r?wx?")
-_GUARDIANS: Final = frozenset("docker docker.service docker.socket containerd ssh sshd auditd firewalld ufw".split())
+_GUARDIANS: Final = words("docker docker.service docker.socket containerd ssh sshd auditd firewalld ufw")
 _TIME: Final = re.compile(r"now|\+[0-9]+|[0-9]{1,2}:[0-9]{2}|-[hrPHkf]+|0")
 
 
@@ -43,7 +44,7 @@ def _rm(words: Sequence[Word]) -> Iterator[Suspect]:
 
 def _find(words: Sequence[Word]) -> Iterator[Suspect]:
     deletes = any(word.text == "-delete" or word.name == "rm" for word in words)
-    if deletes and _SYSTEM_PATH.fullmatch(words[1].text):
+    if deletes and words[1].text[0] in "/~$" and _SYSTEM_PATH.fullmatch(words[1].text):
         yield suspect("delete-system-path", words[1], "it deletes below a system directory")
 
 
@@ -58,7 +59,7 @@ def _permissions(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _mkfs(words: Sequence[Word]) -> Iterator[Suspect]:
-    if words[0].name != "mkfs" or len(words) > 1:
+    if words[1].text[0] in "-/":
         yield suspect("disk-format", words[0], "it formats a disk")
 
 
@@ -72,7 +73,7 @@ def _disk(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _init(words: Sequence[Word]) -> Iterator[Suspect]:
-    if len(words) > 1 and words[1].text in {"0", "6"}:
+    if words[1].text in {"0", "6"}:
         yield suspect("host-power", words[0], "it stops or restarts the host")
 
 
@@ -83,7 +84,7 @@ def _firewall(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _setenforce(words: Sequence[Word]) -> Iterator[Suspect]:
-    if len(words) > 1 and words[1].text.lower() in {"0", "permissive"}:
+    if words[1].text.lower() in {"0", "permissive"}:
         yield suspect("protection-off", words[0], "it switches a protection of the host off")
 
 
@@ -121,8 +122,7 @@ def _cluster(words: Sequence[Word]) -> Iterator[Suspect]:
 
 
 def _dropdb(words: Sequence[Word]) -> Iterator[Suspect]:
-    if len(words) > 1:
-        yield suspect("sql-drop", words[0], "it drops a database")
+    yield suspect("sql-drop", words[0], "it drops a database")
 
 
 RULES: Final[Mapping[str, Rule]] = {

@@ -85,15 +85,8 @@ class Reader:
 
     def kind_of(self, line: str) -> Kind:
         """Return what the next line is."""
-        if self._fence:
-            closes = _CLOSES.fullmatch(line)
-            if closes is None or not closes[1].startswith(self._fence):
-                return Kind.CLOSED
-            self._fence = ""
-            return Kind.SILENT
-        if self._in_comment:
-            self._in_comment = "-->" not in line
-            return Kind.SILENT
+        if self._fence or self._in_comment:
+            return self._inside(line)
         text = line.lstrip()
         if text[:1] not in _SPECIAL:
             return Kind.OPEN
@@ -107,9 +100,20 @@ class Reader:
             return Kind.SILENT
         return Kind.CLOSED if text.startswith(">") else Kind.OPEN
 
+    def _inside(self, line: str) -> Kind:
+        """Return what a line inside a code block or a comment is."""
+        if self._in_comment:
+            self._in_comment = "-->" not in line
+            return Kind.SILENT
+        closes = _CLOSES.fullmatch(line)
+        if closes is None or not closes[1].startswith(self._fence):
+            return Kind.CLOSED
+        self._fence = ""
+        return Kind.SILENT
+
 
 def _underlined(text: str, line: str, end: int) -> tuple[Heading | None, int]:
-    """Return the heading that ``line``, which ends at ``end``, is if the next one underlines it; and where that ends."""
+    """Return the heading that ``line``, which ends at ``end``, is if the next underlines it, and where that ends."""
     last = text.find("\n", end + 1)
     last = len(text) if last < 0 else last
     is_top = text[end + 1] == "="

@@ -9,7 +9,9 @@ Guarantees: what names where a secret comes from (``${DB_PASSWORD}``, ``$(pass s
 import re
 from typing import Final
 
-_LONGEST: Final = 256
+from wingman_core.instruction.vocabulary import words
+
+LONGEST: Final = 256
 """Characters of a value that are looked at."""
 _EDGE: Final = " \t\"'`.,;:!?)]}>#"
 _REFERENCE: Final = re.compile(
@@ -28,30 +30,29 @@ _REPLACED: Final = re.compile(
 )
 _DOCUMENTED: Final = "EXAMPLE"
 """Stands in the keys of vendors' manuals."""
-_SETTINGS: Final = frozenset(
-    "none null nil n/a no yes true false on off required optional unset empty disabled enabled basic bearer oauth oauth2 "
-    "jwt oidc saml ldap tls mtls default flag flags option options argument parameter stdin file env and or is "
-    "the to for".split()
+_SETTINGS: Final = words(
+    "none null nil n/a no yes true false on off required optional unset empty disabled enabled basic bearer oauth "
+    "oauth2 jwt oidc saml ldap tls mtls default flag flags option options argument parameter stdin file env and or is "
+    "the to for"
 )
 """What people write behind "token=" or "--token" that is none."""
 _LONG_FOR_A_WORD: Final = 7
 """So that "24h" and "OAuth2" stay words."""
 _SIGNS: Final = re.compile(r"[A-Za-z0-9][!@#$%^&*]+[A-Za-z0-9]")
-_STATEMENTS: Final = frozenset(
-    "none null nil n/a na no not yes true false required needed optional unchanged rotated disabled enabled unset empty "
-    "same see use read from via in is are was has and or the to by with for as on at of it all any every each only "
-    "never always must should may can be managed stored kept injected provided handled verified valid invalid expired "
-    "revoked present absent missing missed correct incorrect wrong secret secrets password passwords token tokens key "
-    "keys file files env environment vault variable variables generated generate rotate check checked verify test "
-    "tested pass passes passed fail fails failed ok done basic bearer oauth oauth2 jwt oidc saml ldap tls mtls ssl "
-    "random unknown default external internal".split()
+_STATEMENTS: Final = words(
+    "none null nil n/a na no not yes true false required needed optional unchanged rotated disabled enabled unset "
+    "empty same see use read from via in is are was has and or the to by with for as on at of it all any every each "
+    "only never always must should may can be managed stored kept injected provided handled verified valid invalid "
+    "expired revoked present absent missing missed correct incorrect wrong file files env environment vault variable "
+    "variables generated generate rotate check checked verify tested pass passes passed fail fails failed ok done "
+    "basic bearer oauth oauth2 jwt oidc saml ldap tls mtls ssl random unknown default external internal"
 )
 """What people write behind "password:" when they say something about it."""
 
 
 def is_placeholder(value: str) -> bool:
     """Tell whether ``value`` stands for a secret instead of being one."""
-    plain = value[:_LONGEST].strip().strip("\"'`")
+    plain = value[:LONGEST].strip().strip("\"'`")
     bare = plain.rstrip(_EDGE)
     if not bare or _DOCUMENTED in plain:
         return True
@@ -64,12 +65,12 @@ def is_setting(value: str) -> bool:
 
 
 def is_statement(value: str) -> bool:
-    """Tell whether an unquoted ``value`` behind a colon says something about a secret: several words, or a known one."""
-    words = value[:_LONGEST].split()
-    first = words[0].strip(_EDGE + "([{<") if words else ""
+    """Tell whether an unquoted ``value`` behind a colon is about a secret: several words, or a known one."""
+    said = value[:LONGEST].split()
+    first = said[0].strip(_EDGE + "([{<") if said else ""
     if first.lower() in _STATEMENTS or not first:
         return True
-    return len(words) > 1 and not looks_made(first)
+    return len(said) > 1 and not looks_made(first)
 
 
 def looks_made(word: str) -> bool:

@@ -7,58 +7,58 @@ hesitate to run rm -rf", "if not, rm -rf" and "never use --force unless it hangs
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from wingman_core.instruction.commands import Script
 from wingman_core.instruction.findings import Suspect
+from wingman_core.instruction.vocabulary import words
 
 _REACH: Final = 240
 """Characters before and after a place in which a prohibition of it is looked for."""
 _AFTER_WORDS: Final = 16
 
-_NEGATIONS: Final = frozenset(
+_NEGATIONS: Final = words(
     "never not no without avoid avoids avoiding don't dont cannot can't mustn't shouldn't shan't won't doesn't "
     "refrain nor neither forbid forbids forbidding prohibit prohibits reject rejects refuse refuses disallow "
-    "disallows exclude excludes excluding".split()
+    "disallows exclude excludes excluding"
 )
-_FORBIDDEN: Final = frozenset("forbidden prohibited banned disallowed off-limits".split())
-_NOT_A_PROHIBITION_AFTER: Final = frozenset("why if whether or than".split())
-_VERBS: Final = frozenset(
+_FORBIDDEN: Final = words("forbidden prohibited banned disallowed off-limits")
+_NOT_A_PROHIBITION_AFTER: Final = words("why if whether or than")
+_VERBS: Final = words(
     "add apply call delete disable do enable execute give grant invoke issue kill mount need pass push put reboot "
-    "recommend remove require restart rely resort run send set skip start stop suggest touch type use work write "
+    "recommend remove require restart rely resort run send set skip start stop suggest touch type use write "
     "adding applying calling deleting disabling doing enabling executing invoking issuing killing mounting passing "
-    "pushing rebooting removing restarting running setting skipping starting stopping using writing used run".split()
+    "pushing rebooting removing restarting running setting skipping starting stopping using writing used run"
 )
-_TAME: Final = frozenset(
+_TAME: Final = words(
     "a an and any anything are as be commands command container containers data docker either etc ever every e.g "
     "flag flags following force forced from git host i.e in include including is like mode new of on option options "
     "or other part prod production script scripts shell server such sudo that the these this those to under via "
     "with all allowed directly under circumstances ours user users volumes volume images image network networks "
     "branch branches main master history operations operation privileged privileges destructive dangerous manually "
     "tools tool anywhere steps step at time worker workers agent agents we you must may should shall will i "
-    "socket host's".split()
+    "socket host's system builder compose network node plugin bash branch chmod chown cp curl dd drop database find "
+    "kill kubectl mkfs mv npm pkill podman prune pull push reset rm rmi sql systemctl table terraform truncate wget"
 )
-_EXCEPTIONS: Final = frozenset("unless except excepting until but without only otherwise instead rather".split())
-_BEFORE_VERBS: Final = frozenset("or to ever even must may do be we you force forced on".split())
-_LISTED: Final = frozenset("flags commands containers ever volumes never".split())
+_EXCEPTIONS: Final = words("unless except excepting until but only")
+_BEFORE_VERBS: Final = words("or to ever even must may do be we you force forced on")
+_LISTED: Final = words("flags commands containers ever volumes never")
 """Words that may end in a comma inside a prohibition, as code may."""
-_CONDITIONS: Final = frozenset("if when whenever once case where should unless until while because since".split())
-_DESCRIBING: Final = frozenset("is are was were does did has have had".split())
-_DESCRIPTIONS: Final = frozenset("doesn't won't no without cannot can't".split())
-_LINKS: Final = frozenset("is are be stay remain remains strictly explicitly absolutely always both all".split())
-_MODALS: Final = frozenset("must may can should shall will".split())
-_DENIED: Final = frozenset("allowed permitted used acceptable needed required run be necessary tolerated an".split())
+_CONDITIONS: Final = words("if when whenever once case where should unless until while because since")
+_DESCRIBING: Final = words("is are was were does did has have had")
+_DESCRIPTIONS: Final = words("doesn't won't no without cannot can't")
+_LINKS: Final = words("is are be stay remain remains strictly explicitly absolutely always both all")
+_MODALS: Final = words("must may can should shall will")
+_DENIED: Final = words("allowed permitted used acceptable needed required run be necessary tolerated an")
 
 _PIECE: Final = re.compile(r"`[^`\n]{0,200}`|[^\s`]+")
 _WORD_EDGE: Final = "\"'()[]{}*_~>:.!?,;"
 _CODE: Final = re.compile(r"[^A-Za-z',.:;!?()\"*]|\Adocker\Z")
-_CLAUSE_END: Final = re.compile(r"[.!?](?=\s)|;\s|\s[-\u2013\u2014]{1,2}\s(?=[A-Z])")
+_CLAUSE_END: Final = re.compile(r"[.!?](?=\s)|;\s|\s-{1,2}\s(?=[A-Z])")
 _ITEM: Final = re.compile(r"\s*(?:[-*+\u2022]|[0-9]{1,2}[.)]|>)\s|\s*\Z|\s*(?:```|~~~)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A word as it stands, or code in backticks; and the word without punctuation and case."""
 
     text: str
@@ -78,11 +78,12 @@ class Prohibitions:
         start, end = self._script.bounds(suspect.start)
         before = self._script.text[max(start, suspect.start - _REACH) : suspect.start]
         after = self._script.text[suspect.end : min(end, suspect.end + _REACH)]
-        before = _outside_code(before)
-        clause = before[_last_end(before) :]
-        follows = _until_end(after)
+        if before.count("`") % 2:  # inside code: what is said about it stands outside
+            before, after = before[: before.rfind("`")], after.partition("`")[2]
+        follows = _CLAUSE_END.split(after + " ", maxsplit=1)[0]
         if _has_exception(follows):
             return False
+        clause = before[_last_end(before) :]
         return _negated(clause) or _condemned(follows) or self._is_listed(suspect.start)
 
     def _is_listed(self, at: int) -> bool:
@@ -96,7 +97,10 @@ def _negated(clause: str) -> bool:
     """Tell whether a negation reaches the clause's end."""
     pieces = [_Piece(piece, piece.strip(_WORD_EDGE).lower()) for piece in _PIECE.findall(clause)]
     for at in range(len(pieces) - 1, -1, -1):
-        if pieces[at].word in _NEGATIONS or pieces[at].word in _FORBIDDEN:
+        word = pieces[at].word
+        if word == "scope" and [piece.word for piece in pieces[max(0, at - 2) : at]] == ["out", "of"]:
+            return True
+        if word in _NEGATIONS or word in _FORBIDDEN:
             return _orders(pieces, at)
         if not _goes_on(pieces[at], pieces[at - 1].word if at else ""):
             return False
@@ -117,7 +121,7 @@ def _orders(pieces: Sequence[_Piece], at: int) -> bool:
 def _goes_on(piece: _Piece, earlier: str) -> bool:
     """Tell whether a prohibition goes on over this word."""
     is_code = piece.text[0] == "`" or bool(_CODE.search(piece.word))
-    if piece.text.endswith(",") and not (is_code or piece.word in _LISTED):
+    if piece.text.endswith(",") and piece.word and not (is_code or piece.word in _LISTED):
         return False
     if is_code or not piece.word or piece.word in _TAME:
         return True
@@ -144,25 +148,21 @@ def _condemned(follows: str) -> bool:
 
 
 def _has_exception(follows: str) -> bool:
-    words = [piece.strip(_WORD_EDGE).lower() for piece in follows.split()]
-    return any(word in _EXCEPTIONS for word in words)
-
-
-def _outside_code(before: str) -> str:
-    """Return ``before`` up to the backtick that opened the code which it ends in, if it ends in any."""
-    return before[: before.rfind("`")] if before.count("`") % 2 else before
+    """Tell whether the clause goes on with a case in which it is not forbidden."""
+    for piece in follows.split():
+        word = piece.strip(_WORD_EDGE).lower()
+        if word in _EXCEPTIONS:
+            return True
+        if piece.endswith(","):
+            follows = ""
+    return " without " in follows
 
 
 def _last_end(before: str) -> int:
     """Return where the last clause of ``before`` begins; what stands in backticks ends none."""
-    hidden = re.sub(r"`[^`\n]*`", lambda match: "x" * len(match[0]), before)
+    hidden = re.sub(r"`[^`\n]*`", lambda match: "x" * len(match[0]), before) if "`" in before else before
     ends = [match.end() for match in _CLAUSE_END.finditer(hidden)]
     return ends[-1] if ends else 0
-
-
-def _until_end(after: str) -> str:
-    end = re.search(r"[.!?](?=\s|\Z)", after)
-    return after[: end.start()] if end else after
 
 
 def _forbidden_lists(text: str) -> list[tuple[int, int]]:
@@ -195,4 +195,6 @@ def _ends_forbidden(pieces: Iterable[str]) -> bool:
     """Tell whether the last words say it: "The following are forbidden", "Not allowed", "Out of scope"."""
     words = [piece.strip(_WORD_EDGE).lower() for piece in pieces]
     last = words[-3:]
-    return bool(last) and (last[-1] in _FORBIDDEN or last[-2:] in (["not", "allowed"], ["off", "limits"]))
+    return bool(last) and (
+        last[-1] in _FORBIDDEN or last[-2:] in (["not", "allowed"], ["off", "limits"]) or last == ["out", "of", "scope"]
+    )

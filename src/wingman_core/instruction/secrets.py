@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wingman_core.instruction.commands import Script
-from wingman_core.instruction.placeholders import is_placeholder, is_setting, is_statement
+from wingman_core.instruction.placeholders import LONGEST, is_placeholder, is_setting, is_statement, looks_made
 from wingman_core.secret_forms import NAME_STEMS, Secret, secrets_in
 
 PIECE: Final = 4096
@@ -34,6 +34,7 @@ Scan = Callable[[Script], Iterable[Hit]]
 NAME_NEEDLES: Final = (
     *(stem.decode("ascii") for stem in NAME_STEMS if stem != b"str"),
     *(f"{start}{mark}str" for start in ("conn", "connection") for mark in ("", "_", ".", "-")),
+    *("pw:", "pw=", "pw :", "pw ="),
 )
 """In lower case; a line without one has no telling name."""
 NEEDLES: Final = (
@@ -67,6 +68,13 @@ _COMMAND_LINES: Final = re.compile(
     rf"|\b[Bb]earer\s{{1,4}}(?P<bearer>[A-Za-z0-9._~+/-]{{16,256}})"
     rf"|\bsig=(?P<signature>[A-Za-z0-9%+/]{{40,256}})"
 )
+_TOLD: Final = re.compile(
+    r"(?i:pass(?:word|phrase|code)(?:\s{1,4}(?:is|was))?|(?:secret|token|key)\s{1,4}(?:is|was)|p(?:ass|w|wd)\s?(?=[:=]))"
+    r"(?:\s{0,4}[:=]\s{0,4}|\s{1,4})[\"'`]?([^\s\"'`,;]{7,200})"
+)
+"""How a sentence tells one: "the password is ...", "with the password ...", "pw: ..."."""
+_NO_LINE_START: Final = b"|"
+"""Before a line, so that a value behind its first name ends at white space like every other."""
 _SCHEME: Final = re.compile(r"(?i:bearer|basic|token|digest|apikey)\s{1,8}(\S*)")
 _NAME: Final = re.compile(r"([A-Za-z0-9_.-]{1,200})[\\\"'\s]{0,16}(?:=>?|:=|:)?[\\\"'\s]{0,16}\Z")
 _ABOUT: Final = re.compile(
@@ -84,16 +92,27 @@ def scan(script: Script, names: Iterable[int], others: Iterable[int]) -> Iterato
 
     Several on one line may be one hit.
     """
-    for bounds in script.lines_at((*_assigning(script, names), *_sending(script, others))):
+    places = list(names)
+    for bounds in script.lines_at((*_assigning(script, places), *_sending(script, others))):
         for start, end in _pieces(*bounds):
-            line = script.text[start:end].encode("utf-8", "surrogatepass")
-            for secret in secrets_in(line):
-                hit = _judged(line, secret, start)
-                if hit is not None:
-                    yield hit
+            yield from _forms(script.text[start:end], start)
             for match in _COMMAND_LINES.finditer(script.text, start, end):
                 if not is_placeholder(match[match.lastgroup or 0]):
                     yield Hit(match.start(), "secret-argument", "a secret stands on a command line")
+    for at in places:
+        told = _TOLD.match(script.text, at)
+        if told and looks_made(told[1].rstrip(".:!?)")) and not is_placeholder(told[1]):
+            yield Hit(told.start(1), "secret-told", "a sentence tells a secret")
+
+
+def _forms(text: str, start: int) -> Iterator[Hit]:
+    """Yield what ``secret_forms`` knows and what is no placeholder in a piece of a line, which begins at ``start``."""
+    line = _NO_LINE_START + text.encode("utf-8", "surrogatepass")
+    for secret in secrets_in(line):
+        rest = line[secret.value : secret.end].decode("utf-8", "replace")
+        if rest and (known := _known(line[secret.start : secret.value].decode("utf-8", "replace"), rest, line, secret)):
+            at = start + len(line[: secret.value].decode("utf-8", "replace")) - len(_NO_LINE_START)
+            yield Hit(at, *known)
 
 
 def _assigning(script: Script, names: Iterable[int]) -> Iterator[int]:
@@ -126,45 +145,41 @@ def _pieces(start: int, end: int) -> Iterator[tuple[int, int]]:
     yield start, end
 
 
-def _judged(line: bytes, secret: Secret, start: int) -> Hit | None:
-    """Return the hit that a form is, or None for a placeholder or a statement."""
-    head = line[secret.start : secret.value].decode("utf-8", "replace")
-    value = line[secret.value : secret.end].decode("utf-8", "replace")
-    at = start + len(line[: secret.value].decode("utf-8", "replace"))
-    if not head:
-        if is_placeholder(value):
-            return None
-        if value.startswith("-----"):
-            return Hit(at, "private-key", "a private key begins on this line")
-        return Hit(at, "secret-format", "this has the form of a token or key")
-    if head.startswith("://"):
-        return None if is_placeholder(value) else Hit(at, "secret-url", "a password stands in a URL")
-    if _is_secret(head, value):
-        return Hit(at, "secret-assignment", "a secret is written out behind its name")
-    return None
+def _known(head: str, value: str, line: bytes, secret: Secret) -> tuple[str, str] | None:
+    """Return rule and message for a form, or None for a placeholder or a statement."""
+    if head and not head.startswith("://"):
+        told = line[secret.value : max(secret.end, secret.value + LONGEST)].decode("utf-8", "replace")
+        is_secret = _is_secret(head, value, told)
+        return ("secret-assignment", "a secret is written out behind its name") if is_secret else None
+    if is_placeholder(value):
+        return None
+    if head:
+        return "secret-url", "a password stands in a URL"
+    if value.startswith("-----"):
+        return "private-key", "a private key begins on this line"
+    return "secret-format", "this has the form of a token or key"
 
 
-def _is_secret(head: str, value: str) -> bool:
-    """Tell whether what stands behind a telling name (``head``, with its separator) is a secret."""
+def _is_secret(head: str, value: str, told: str) -> bool:
+    """Tell whether ``value``, behind a telling name with its separator, is a secret; ``told`` goes on after it."""
     found = _NAME.search(head)
     name = found[1] if found else ""
-    separator = head.rstrip(" \\\"'\t")[-1:]
-    is_quoted = head.endswith(('"', "'"))
+    if _ABOUT.search(name):
+        return False
     scheme = _SCHEME.match(value)
     if scheme:
-        value, is_quoted, separator = scheme[1], True, "="
-    if separator == ":" and not is_quoted:
-        plain = value.split()[0] if value.split() else ""
-        return (
-            not is_statement(value)
-            and not is_placeholder(plain)
-            and not is_placeholder(value)
-            and len(plain) >= _SHORTEST
-        )
-    plain = value if is_quoted else value.split()[0] if value.split() else ""
-    if is_placeholder(value) or is_placeholder(plain) or is_setting(plain) or _ABOUT.search(name):
-        return False
-    plain = plain.strip("\"'`,;.)")
+        plain = scheme[1]
+    elif head.endswith(('"', "'")):
+        plain = value
+    elif head.rstrip(" ")[-1:] == ":":
+        plain = value.split(maxsplit=1)[0]
+        if is_statement(told):
+            return False
+    else:
+        plain = value
+        if is_setting(plain):
+            return False
+    plain = plain.strip("\"'`").rstrip(",;.)\"'`")
     is_number = plain.isdigit() and len(plain) < _SHORT_NUMBER and not _PASSWORD.search(name)
-    is_flag = plain.startswith("-") or plain.startswith("id=")
-    return len(plain) >= _SHORTEST and not is_number and not is_flag
+    is_flag = plain.startswith(("-", "id="))
+    return len(plain) >= _SHORTEST and not is_placeholder(plain) and not is_number and not is_flag

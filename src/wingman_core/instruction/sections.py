@@ -8,7 +8,7 @@ section that comes twice counts once, with both texts. Does not: judge whether t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from wingman_core.instruction.headings import Heading, Section, names_in
+from wingman_core.instruction.headings import SECTIONS, Heading, Section, names_in
 from wingman_core.instruction.needles import Needles, lower_case
 from wingman_core.instruction.outline import NEEDLES, Kind, Reader, marks_of
 
@@ -36,6 +36,15 @@ class Part(NamedTuple):
         return not self.problem
 
 
+class _Begun(NamedTuple):
+    """A heading whose body is being read."""
+
+    heading: Heading
+    line: int
+    body: int
+    """Where its body begins."""
+
+
 def sections_of(text: str, places: Iterable[int]) -> Mapping[Section, Part]:
     """Return each of the ten sections, in order.
 
@@ -48,59 +57,51 @@ def sections_of(text: str, places: Iterable[int]) -> Mapping[Section, Part]:
     for part in _parts(plain, places):
         earlier = found.get(part.section)
         found[part.section] = _joined(earlier, part) if earlier else part
-    if len(found) < len(Section):
+    if len(found) < len(SECTIONS):
         mentions = _mentions(plain)
-        for section in Section:
+        for section in SECTIONS:
             if section not in found:
                 found[section] = Part(section, "", 0, (), mentions.get(section, f"no heading says {section}"))
-    return {section: found[section] for section in Section}
+    return {section: found[section] for section in SECTIONS}
 
 
 def _parts(text: str, places: Iterable[int]) -> Iterator[Part]:
     """Yield a part for every heading of a section."""
-    current: Heading | None = None
-    begun, body, line, counted = 0, 0, 1, 0
+    current: _Begun | None = None
+    line, counted = 1, 0
     silent: list[tuple[int, int]] = []
     for heading, start, end in marks_of(text, places):
-        if heading is None or (heading.section is None and current is not None and heading.level > current.level):
+        if heading is None or (current and heading.section is None and heading.level > current.heading.level):
             silent.append((start, end))  # a heading that lies deeper belongs to the body, and says nothing by itself
             continue
         line += text.count("\n", counted, start)
         counted = start
-        if current is not None and current.section is not None:
-            yield _part(current.section, current.rest, (begun, line - 1), text, (body, start), silent)
-        current, begun, body = heading, line, end
+        if current and current.heading.section:
+            yield _part(current, current.heading.section, line - 1, text[current.body : start], silent)
+        current = _Begun(heading, line, end)
         silent.clear()
-    if current is not None and current.section is not None:
+    if current and current.heading.section:
         last = line + text.count("\n", counted)
-        yield _part(current.section, current.rest, (begun, last), text, (body, len(text)), silent)
+        yield _part(current, current.heading.section, last, text[current.body :], silent)
 
 
-def _part(  # noqa: PLR0913 - one heading's whole story
-    section: Section,
-    rest: str,
-    lines: tuple[int, int],
-    text: str,
-    body: tuple[int, int],
-    silent: Sequence[tuple[int, int]],
-) -> Part:
-    """Return what a heading with ``rest`` behind it, and the body from one offset to the other, make."""
-    whole = text[body[0] : body[1]]
-    spoken = whole if not silent else _without(text, body, silent)
-    says = spoken.strip(_NOTHING) or (rest.strip(_NOTHING) and not rest.startswith("<!--"))
-    if says:
-        return Part(section, f"{rest}\n{whole}".strip(), lines[0], (lines,), "")
-    return Part(section, "", lines[0], (lines,), f"there is no text under the heading on line {lines[0]}")
+def _part(begun: _Begun, section: Section, last: int, body: str, silent: Sequence[tuple[int, int]]) -> Part:
+    """Return what a heading and its ``body``, up to the line ``last``, make; ``silent`` are offsets into the text."""
+    line, rest = begun.line, begun.heading.rest
+    spoken = _without(body, begun.body, silent) if silent else body
+    if spoken.strip(_NOTHING) or (rest.strip(_NOTHING) and not rest.startswith("<!--")):
+        return Part(section, f"{rest}\n{body}".strip(), line, ((line, last),), "")
+    return Part(section, "", line, ((line, last),), f"there is no text under the heading on line {line}")
 
 
-def _without(text: str, body: tuple[int, int], silent: Sequence[tuple[int, int]]) -> str:
-    """Return a body without the lines that say nothing: fences, comments, headings of its parts."""
+def _without(body: str, at: int, silent: Sequence[tuple[int, int]]) -> str:
+    """Return a body, which begins at ``at``, without its fences, comments and headings of parts."""
     pieces: list[str] = []
-    at = body[0]
+    kept = 0
     for start, end in silent:
-        pieces.append(text[at:start])
-        at = end
-    return "".join([*pieces, text[at : body[1]]])
+        pieces.append(body[kept : start - at])
+        kept = end - at
+    return "".join([*pieces, body[kept:]])
 
 
 def _joined(one: Part, other: Part) -> Part:

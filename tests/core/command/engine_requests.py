@@ -245,7 +245,7 @@ def _host(op: RunOperation) -> dict[str, Any]:
         "ShmSize": op.shm_size,
         "StorageOpt": dict(op.storage_options),
         "Sysctls": dict(op.sysctls),
-        "Tmpfs": {each.target: each.options for each in op.tmpfs if each.options},
+        "Tmpfs": {each.target: each.options for each in op.tmpfs},
         "UTSMode": op.uts,
         "Ulimits": [_some({"Name": each.name, "Hard": each.hard, "Soft": each.soft}) for each in op.ulimits],
         "UsernsMode": op.userns,

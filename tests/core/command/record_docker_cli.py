@@ -3,9 +3,11 @@
     python tests/core/command/record_docker_cli.py [docker]  # reads and rewrites tests/vectors/docker_cli.json
 
 Each case holds an argument vector; the recorder runs the client with it against a stand-in engine that remembers
-the requests and performs nothing, and writes down what the client asked for (``null``: it refused by itself). The
-tests hold the parser to that without needing the client. ``refused`` is kept as people wrote it: the code by which
-Wingman refuses what the client takes.
+the requests and performs nothing, and writes down what the client asked for (``null``: it refused by itself). Where
+Wingman takes the command line as well, the recorder runs the client with its canonical form too (``canonical``), and
+writes down what it asked for then, where that is not the same to the byte (``canonical_requests``). The tests hold the
+parser to that without needing the client. ``refused`` is kept as people wrote it: the code by which Wingman refuses
+what the client takes.
 """
 
 import json
@@ -21,10 +23,18 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from wingman_core.command import parse_argv, render_argv
+from wingman_core.errors import CommandRefused
+
 VECTORS = Path(__file__).parents[2] / "vectors" / "docker_cli.json"
 API_VERSION = "1.50"
 ID = "4f66ad9a0b2e0b1f3b8b5c0b4e4c5b0a4f66ad9a0b2e0b1f3b8b5c0b4e4c5b0a"
 POINTERS = ("Init", "StopTimeout")
+MAPS = (
+    *("Annotations", "Config", "DriverOpts", "ExposedPorts", "Labels", "Options", "PortBindings", "StorageOpt"),
+    *("Sysctls", "Tmpfs", "Volumes"),
+)
+"""Whose keys say something also where the values are empty."""
 VERBS = (
     *(
         "ps",
@@ -48,7 +58,12 @@ CONTAINER = {"Id": ID, "Name": "/web", "Config": {"Tty": False}, "HostConfig": {
 def pruned(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Leave out what says nothing: empty values and zeros, save where a zero differs from absence."""
     if isinstance(value, dict):
-        found = {key: pruned(each) for key, each in value.items()}
+        found = {
+            key: {name: pruned(inner) for name, inner in each.items()}
+            if key in MAPS and isinstance(each, dict)
+            else pruned(each)
+            for key, each in value.items()
+        }
         return {key: each for key, each in found.items() if key in POINTERS or each not in (None, "", 0, [], {})}
     return [pruned(each) for each in value] if isinstance(value, list) else value
 
@@ -137,6 +152,23 @@ def record(docker: str, argv: list[str]) -> list[dict[str, Any]] | None:
         return None if refused else sorted(engine.requests, key=lambda each: json.dumps(each, sort_keys=True))
 
 
+def recorded(docker: str, case: dict[str, Any]) -> dict[str, Any]:
+    """Return a case with what the client asks for, for the command line as it is and in its canonical form."""
+    kept = {name: case[name] for name in ("argv", "refused") if name in case}
+    requests = record(docker, case["argv"])
+    try:
+        canonical = list(render_argv(parse_argv(["docker", *case["argv"]]))[1:])
+    except CommandRefused:
+        return {**kept, "requests": requests}
+    again = record(docker, canonical)
+    return {
+        **kept,
+        "requests": requests,
+        "canonical": canonical,
+        **({} if again == requests else {"canonical_requests": again}),
+    }
+
+
 def documented_flags(docker: str, verb: str) -> dict[str, dict[str, Any]]:
     """Return the flags in a command's usage: the short spelling, and whether it may stand alone."""
     usage = subprocess.run([docker, *verb.split(), "--help"], capture_output=True, text=True, check=True).stdout
@@ -149,7 +181,7 @@ def main() -> None:
     docker = shutil.which(sys.argv[1] if len(sys.argv) > 1 else "docker") or sys.exit("there is no docker client")
     vectors = json.loads(VECTORS.read_text())
     version = subprocess.run([docker, "--version"], capture_output=True, text=True, check=True).stdout
-    cases = [{**case, "requests": record(docker, case["argv"])} for case in vectors["cases"]]
+    cases = [recorded(docker, case) for case in vectors["cases"]]
     flags = {verb: documented_flags(docker, verb) for verb in VERBS}
     lines = ",\n".join(json.dumps(case, sort_keys=True) for case in cases)
     VECTORS.write_text(

@@ -47,6 +47,7 @@ SPLITS = {
     "a=b,c:d@e%f+g-h_i.j/k": ("a=b,c:d@e%f+g-h_i.j/k",),
     "'héllo wörld'": ("héllo wörld",),
     "日本": ("日本",),
+    "'m² ½ №5 ≠ ñ Ω'": ("m² ½ №5 ≠ ñ Ω",),
 }
 
 
@@ -146,6 +147,30 @@ INVISIBLE = {
     "one dot leader": "\u2024",
     "ellipsis": "\u2026",
     "divides": "\u2223",
+    "arabic full stop as a dash": "\u06d4",
+    "coptic dash": "\u2cba",
+    "box drawing as a dash": "\u2500",
+    "heavy box drawing as a dash": "\u2501",
+    "katakana length as a dash": "\u30fc",
+    "canadian syllabics stroke as a dash": "\u1428",
+    "greek varia as a backtick": "\u1fef",
+    "greek oxia as a quote": "\u1ffd",
+    "greek koronis as a quote": "\u1fbd",
+    "greek psili as a quote": "\u1fbf",
+    "nko apostrophe": "\u07f4",
+    "saltillo as a quote": "\ua78c",
+    "ditto mark as a quote": "\u3003",
+    "philippine punctuation as a slash": "\u1735",
+    "coptic letter as a slash": "\u2cc6",
+    "rising diagonal as a slash": "\u27cb",
+    "two dots as a colon": "\u205a",
+    "lisu tone as a colon": "\ua4fd",
+    "modifier colon": "\u02f8",
+    "greek question mark as a semicolon": "\u037e",
+    "small semicolon": "\ufe54",
+    "superscript plus": "\u207a",
+    "account of, with a slash": "\u2100",
+    "digit in parentheses": "\u2474",
 }
 
 

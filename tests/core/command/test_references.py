@@ -35,8 +35,8 @@ def test_every_verb_has_its_effect(text: str):
     found = facts(op)
     assert found.effect == EFFECTS[text]
     assert found.verb == op.verb == text.split()[1]
-    assert not found.privileged
-    assert not found.has_shell
+    assert not found.privileges
+    assert not found.shell
 
 
 REFERENCES = {

@@ -162,6 +162,13 @@ CASES: list[tuple[Callable[[str], Any], Callable[[Any], str], str, Any, str]] = 
     (
         mounts.mount,
         mounts.show_mount,
+        "type=tmpfs,target=/d,tmpfs-size=0,tmpfs-mode=000",
+        Mount(type="tmpfs", target="/d"),
+        "type=tmpfs,target=/d",
+    ),
+    (
+        mounts.mount,
+        mounts.show_mount,
         "type=tmpfs,target=/d,tmpfs-size=64m,tmpfs-mode=0700",
         Mount(type="tmpfs", target="/d", tmpfs_size=2**26, tmpfs_mode="700"),
         "type=tmpfs,target=/d,tmpfs-size=64m,tmpfs-mode=700",
@@ -260,7 +267,7 @@ BAD: dict[Callable[[str], Any], list[str]] = {
         ),
         *("/a:/d:ro,ro", "/a:/d:z,Z", "/a:/d:nocopy", "data:/d:rshared", "/a:/d:shared,slave", "/a:/d:ro:x", "a b:/d"),
     ],
-    mounts.tmpfs: ["", "t", "/", "/t:a b", "/t:size=", "/t:SIZE=1", "/t:,"],
+    mounts.tmpfs: ["/l/../t", "/./t", "", "t", "/", "/t:a b", "/t:size=", "/t:SIZE=1", "/t:,"],
     mounts.volumes_from: ["", "a/b", "web:", "web:foo", "web:ro:rw"],
     mounts.mount: [
         *("", "target", "source=data", "type=", "type=npipe,dst=/d", "foo=bar,dst=/d", "dst=/d,foo", "dst=d", "dst=/"),
@@ -279,6 +286,8 @@ BAD: dict[Callable[[str], Any], list[str]] = {
             'dst=/d,"src=x"',
             "dst=/d,src",
         ),
+        *("type=bind,src=/a,dst=/d,tmpfs-size=0", "type=bind,src=/a,dst=/d,volume-nocopy=false"),
+        *("type=tmpfs,dst=/d,bind-nonrecursive=false", "type=bind,src=/a,dst=/d,volume-label=a"),
         *("type=tmpfs,dst=/d,volume-nocopy", "type=bind,src=/a,dst=/d,tmpfs-size=1m", "dst=/d,bind-propagation=shared"),
         *("type=bind,src=/a,dst=/d,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=writable"),
         *("type=bind,src=/a,dst=/d,readonly,bind-recursive=readonly", "type=bind,src=/a,dst=/d,bind-recursive=x"),

@@ -71,12 +71,13 @@ def _settings(tmp_path: Path, **claims: str) -> Settings:
     environ = {
         "WINGMAN_ENVIRONMENT": "test",
         "WINGMAN_API_LISTEN": "127.0.0.1:0",
-        "WINGMAN_DATABASE_URL": "postgresql://x@/x",
+        "WINGMAN_DATABASE_URL": "postgresql://x@db/x",
         "DB_PASSWORD": "x",
         "WINGMAN_GATEWAY_ADDRESS": "127.0.0.1:1",
         **{f"WINGMAN_TLS_{name}": str(keys / f"tls.{name.lower()}") for name in ("CERT", "KEY", "CA")},
         "WINGMAN_TOKEN_KEY": str(keys / "token"),
         "WINGMAN_TOKEN_KID": "k",
+        "WINGMAN_CLAIMS_LEDGER": str(tmp_path / "claims.jsonl"),
     }
     return load(environ | {f"WINGMAN_CLAIM_{name.upper()}": value for name, value in claims.items()})
 

@@ -1,4 +1,4 @@
-"""The instruction gate with every scanner there is: for ``/check``, and for the vote on an instruction's structure."""
+"""The instruction gate with every scanner that this deployment has."""
 
 from wingman_api.instructions import secret_scan
 from wingman_core.instruction.report import Report, check
@@ -6,7 +6,7 @@ from wingman_core.risk_votes import Structure
 
 
 def checked(text: str) -> Report:
-    """Check an instruction."""
+    """Check an instruction, for secrets also with detect-secrets."""
     return check(text, (secret_scan.scan,))
 
 
