@@ -29,6 +29,8 @@ PHASES: Final = "examples,coverage,fuzzing,stateful" if LONG else "examples,fuzz
 WAITING: Final = 40
 """Requests that wait for people, so that somebody can decide."""
 KEY: Final = '[auth.openapi.ApiKey]\nbearer = "${WINGMAN_API_KEY}"\n'
+PEERS: Final = '[auth.wfc]\npath = "peers.json"\nuser = "worker"\npeers = ["worker", "other-worker"]\n'
+"""Two callers of whom neither may see what is the other's."""
 
 pytestmark = pytest.mark.timeout(4 * 3600 if LONG else 600)
 
@@ -42,6 +44,8 @@ class Run:
     examples: tuple[int, int]
     at_least: tuple[int, int]
     options: tuple[str, ...] = ()
+    beside: str | None = None
+    """Who asks for the same again, and must not get it."""
 
 
 RUNS: Final = {
@@ -53,6 +57,9 @@ RUNS: Final = {
         at_least=(100, 2_000),
         # No key is needed, and none is sent: that is what the role of callers without a key is for.
         options=("--exclude-checks", "ignored_auth", "--generation-with-security-parameters", "false"),
+    ),
+    "a worker beside another": Run(
+        "worker", anonymous=False, examples=(2, 40), at_least=(100, 1_500), beside="other-worker"
     ),
     "nobody": Run(None, anonymous=False, examples=(1, 20), at_least=(40, 1_000)),
 }
@@ -88,19 +95,36 @@ async def test_the_api_is_as_the_document_says(api: Api, run: Run, tmp_path: Pat
         tell(capsys, run, report, answered)
 
 
+async def authentication(api: Api, run: Run, place: Path) -> dict[str, str]:
+    """Write the configuration with the run's callers; return the variables it names."""
+    text, variables = CONFIGURATION.read_text(), {}
+    if run.who is not None and run.beside is not None:
+        callers = {name: f"Bearer {await api.key(name)}" for name in (run.who, run.beside)}
+        fixed = [
+            {"name": name, "fixedHeaders": [{"name": "Authorization", "value": value}]}
+            for name, value in callers.items()
+        ]
+        (place / "peers.json").write_text(json.dumps({"auth": fixed}))
+        text += PEERS
+    elif run.who is not None:
+        variables = {"WINGMAN_API_KEY": await api.key(run.who)}
+        text += KEY
+    (place / "schemathesis.toml").write_text(text)
+    return variables
+
+
 async def examined(api: Api, run: Run, place: Path) -> tuple[str, dict[str, Any]]:
     """Have Schemathesis examine the API; return what it said, and its report."""
-    configuration, report = place / "schemathesis.toml", place / "report.json"
-    key = {} if run.who is None else {"WINGMAN_API_KEY": await api.key(run.who)}
-    configuration.write_text(CONFIGURATION.read_text() + (KEY if key else ""))
+    report = place / "report.json"
+    variables = await authentication(api, run, place)
     process = await asyncio.create_subprocess_exec(
-        *(str(SCHEMATHESIS), "--config-file", str(configuration), "run", f"{api.url}/openapi.json", "--no-color"),
+        *(str(SCHEMATHESIS), "--config-file", "schemathesis.toml", "run", f"{api.url}/openapi.json", "--no-color"),
         *("--phases", PHASES, "--max-examples", str(run.examples[LONG])),
         *("--seed", str(random.randrange(2**32) if LONG else 3)),
         *run.options,
         *("--report", "json", "--report-json-path", str(report)),
         cwd=place,
-        env={**os.environ, **key, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, **variables, "PYTHONPATH": str(REPOSITORY)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
