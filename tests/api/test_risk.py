@@ -311,6 +311,7 @@ async def test_a_source_that_fails_is_shown_as_absent_and_kept(api: Api):
     answer = await api.asked()
     assert answer["risk"]["absent"] == [{"source": "history", "reason": "it failed"}]
     assert "history" not in {vote["source"] for vote in answer["risk"]["votes"]}
+    await api.sql("GRANT SELECT ON execution_audit TO wingman_api", role="wingman_owner")
     kept = (await api.call("alice", "GET", f"/approvals/{answer['request']['id']}")).json()
     assert kept["risk"] == answer["risk"]
     failed = [entry for entry in api.log if entry["event"] == "risk.source_failed"]

@@ -123,6 +123,7 @@ def test_every_code_that_can_reach_the_edge_has_a_status():
         Code.ROLE_MISSING,
         Code.PERSON_MISMATCH,
         Code.REQUEST_TOO_LARGE,
+        Code.REQUEST_TIMEOUT,
         Code.NOT_FOUND,
         Code.METHOD_NOT_ALLOWED,
         Code.CANONICAL_INVALID,
