@@ -33,7 +33,7 @@ demo: $(READY) ## Play the whole story on a private instance, three attacks incl
 
 test: $(READY) ## The whole suite with coverage (at least 95 % of lines and branches)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --durations=15 || { $(BIN)/coverage combine -q; exit 1; }
+	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --max-worker-restart=1 --durations=15 || { $(BIN)/coverage combine -q; exit 1; }
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report
 
 test-fast: $(READY) ## The suite without faults and end-to-end stories
