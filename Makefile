@@ -40,7 +40,7 @@ test-fast: $(READY) ## The suite without faults and end-to-end stories
 	@$(BIN)/pytest -q --ignore=tests/e2e --ignore=tests/faults
 
 faults: $(READY) ## Processes killed, database and engine gone, at every step
-	@$(BIN)/pytest -q tests/faults
+	@KILLS=20 $(BIN)/pytest -q tests/faults tests/api/test_killed.py
 
 check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
