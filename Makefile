@@ -77,7 +77,7 @@ lock: $(READY) ## Compile the hash-locked requirements anew
 	  --python-version 3.11 requirements/clients.in -o requirements/clients.txt
 
 schema: $(READY) ## Schemathesis over the whole API: all phases, more than 10,000 cases; prints its figures
-	@SCHEMA=long $(BIN)/pytest -q tests/api/test_schema.py
+	@SCHEMA=long $(BIN)/pytest -q -o faulthandler_timeout=0 tests/api/test_schema.py
 
 bench: $(READY) ## Measure against baselines in the same run
 	@$(BIN)/python -m tests.bench
