@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup run demo test test-fast faults check fmt proto openapi lock schema bench clean
+.PHONY: help setup run demo test test-fast faults check fmt proto openapi lock schema bench soak clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ schema: $(READY) ## Schemathesis over the whole API: all phases, more than 10,00
 bench: $(READY) ## Measure against baselines in the same run
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.api_bench
+	@$(BIN)/python -m tests.bench.event_readers
+
+soak: $(READY) ## Half an hour of mixed load on one instance: what its memory does
+	@$(BIN)/python -m tests.bench.soak --minutes 30
 
 clean: ## Remove what was built and cached; data/ stays
 	@rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -34,11 +34,14 @@ TEMPLATE = "wingman_template"
 
 
 def pytest_configure() -> None:
-    """Hear SIGINT and SIGHUP, also under nohup and in a shell's background: programs that tests start inherit it."""
+    """Have programs that tests start hear SIGINT and SIGHUP, also under nohup and in a shell's background.
+
+    A signal that is handled here, and not ignored, is as ever in a new program. A hang-up ends no run under nohup.
+    """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.hookimpl(trylast=True)

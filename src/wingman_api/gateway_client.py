@@ -127,7 +127,7 @@ class GatewayClient:
     async def _observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:
         request.worker, request.environment = OBSERVER, self._environment
         try:
-            return await self._stub.Observe(request, timeout=OBSERVE_SECONDS)
+            return await self._stub.Observe(request, timeout=OBSERVE_SECONDS, metadata=onward())
         except grpc.aio.AioRpcError as error:
             raise _refusal(error) from error
 

@@ -1,4 +1,4 @@
-"""New identifiers: 26 characters of lowercase base32 (6 bytes of time, 10 of randomness); for requests, plain hex."""
+"""New identifiers: 26 characters of lowercase base32 (6 bytes of time, 10 random); plain hex for HTTP requests."""
 
 import os
 import secrets

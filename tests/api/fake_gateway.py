@@ -186,6 +186,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
 
     async def Observe(self, request: pb.ObserveRequest, context: Any) -> pb.ObserveResponse:
         self.observed.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
         await self._refuse(request.container, context)
         if request.container not in self.facts:
             missing = TargetRefused(Code.TARGET_NOT_FOUND, f"there is no container {request.container!a}")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -356,11 +357,48 @@ def test_the_event_of_a_false_claim_says_what_contradicts_it():
         processing_time_ms=1,
         enhancement="not_asked",
     )
-    assert false_claim(record) == ClaimFalse(
+    told = false_claim(record)
+    assert record.claim.startswith(told.claim)
+    assert 400 < len(told.claim) <= 500
+    assert told == ClaimFalse(
         at=at,
         worker_id="agent-7",
         verification_id=record.id,
-        claim="x" * 500,
+        claim=told.claim,
         contradicted=("nothing listens on port 80",),
+        contradictions=1,
         verifier="patterns",
     )
+    worst = replace(
+        record,
+        claim="password=hunter2hunter2 " + '"\\' * 4000,
+        evidence=tuple(
+            Evidence(Finding(PortListening(port=80), "contradicted", "\u0800\x7f" * 2048, "port", at), "patterns")
+            for _ in range(32)
+        ),
+    )
+    event = false_claim(worst)
+    assert (event.contradictions, len(event.contradicted)) == (32, 3)
+    assert "hunter2" not in event.claim
+    assert len(event.model_dump_json().encode()) < 4096
+
+
+async def test_a_false_claim_of_many_long_paths_is_kept_and_told(claims: Api, probes: FakeProbes):
+    paths = [f"/tmp/{n}{'x' * 400}" for n in range(12)]
+    probes.outcomes, probes.seen = {"file_exists": "contradicted"}, "there is nothing at " + "x" * 450
+    answer = await verified(claims, claim="Created the following files:\n" + "\n".join(f"- {path}" for path in paths))
+    assert answer["verdict"] == "FALSE"
+    assert len(await claims.sql("SELECT 1 FROM verification_logs")) == 1
+    (event,) = await claims.sql("SELECT payload FROM event WHERE type = 'claim.false'")
+    assert json.loads(event["payload"])["contradictions"] == 12
+
+
+async def test_an_error_of_the_database_does_not_tell_the_row(claims: Api):
+    async with open_database(claims.database.dsn("wingman_api"), claims.database.passwords["wingman_api"]) as pool:
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            async with pool.connection() as connection:
+                await connection.execute(
+                    "INSERT INTO event (type, at, payload) VALUES ('claim.false', now(), $1)",
+                    json.dumps("what a worker wrote " * 300),
+                )
+    assert "what a worker wrote" not in str(refused.value)

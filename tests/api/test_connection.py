@@ -2,12 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
+import uvloop
 
 from tests.api.conftest import RESTART, Api, serve_api
 from tests.api.fake_gateway import Script
+from wingman_api.connection import GATHERED, Gathering
 from wingman_api.settings import load
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
@@ -95,3 +100,59 @@ async def test_who_wants_another_protocol_gets_this_ones_answer(port: int, capfd
     assert b"x-correlation-id" in got.lower()
     assert await answered(port, b"no HTTP\r\n\r\n") != b""
     assert "Unsupported upgrade" not in capfd.readouterr().err
+
+
+class Peer:
+    """A connection on the loop that the API runs on, what the other side got, and what the loop complained of."""
+
+    def __init__(self) -> None:
+        self.complaints: list[dict[str, Any]] = []
+        self.ours, self.theirs = socket.socketpair()
+
+    def play(self, act: Callable[[Gathering, asyncio.Transport], None]) -> bytes:
+        async def played() -> bytes:
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: self.complaints.append(context))
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=self.ours)
+            act(Gathering(transport, loop), transport)
+            await asyncio.sleep(0.05)
+            transport.abort()
+            await asyncio.sleep(0.05)
+            with suppress(ConnectionResetError):
+                return await loop.run_in_executor(None, self.theirs.recv, 1 << 20)
+            return b""
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, self.theirs:
+            return runner.run(played())
+
+
+def head_and_body(gathering: Gathering, _transport: asyncio.Transport) -> None:
+    gathering.write(b"head ")
+    gathering.write(b"body")
+
+
+def closed(gathering: Gathering, transport: asyncio.Transport) -> None:
+    head_and_body(gathering, transport)
+    gathering.close()
+
+
+def too_much(gathering: Gathering, transport: asyncio.Transport) -> None:
+    gathering.write(b"x" * GATHERED)
+    assert transport.get_write_buffer_size() >= 0
+    assert gathering._parts == []
+
+
+def cut_off(gathering: Gathering, transport: asyncio.Transport) -> None:
+    transport.abort()
+    gathering.write(b"to nobody")
+
+
+@pytest.mark.parametrize(
+    ("act", "got"), [(head_and_body, b"head body"), (closed, b"head body"), (too_much, b"x" * GATHERED), (cut_off, b"")]
+)
+async def test_what_is_written_in_one_turn_leaves_together(
+    act: Callable[[Gathering, asyncio.Transport], None], got: bytes
+):
+    peer = Peer()
+    assert await asyncio.to_thread(peer.play, act) == got
+    assert peer.complaints == []

@@ -455,3 +455,13 @@ async def test_answers_are_kept_for_a_day(pool: Pool, monkeypatch: pytest.Monkey
     assert await answers.run(replace(ONCE, key="0"), says, AT) == "hello"
     with pytest.raises(Replayed):
         await answers.run(replace(ONCE, key="young"), never, AT)
+
+
+@pytest.mark.parametrize(("who", "word"), [("alice", "approve"), ("alice", "reject"), ("worker", "cancel")])
+async def test_a_request_that_has_expired_leaves_the_key_free(api: Api, who: str, word: str):
+    request_id = (await api.asked())["request"]["id"]
+    api.clock.ahead = timedelta(hours=30)
+    for _ in range(2):
+        refused = await decide(api, request_id, "k", who=who, word=word)
+        assert (refused.status_code, refused.json()["code"]) == (409, "APPROVAL_EXPIRED")
+    assert await api.sql("SELECT 1 FROM idempotency") == []

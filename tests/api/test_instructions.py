@@ -10,7 +10,7 @@ import pytest
 from tests.api.conftest import PEOPLE, Api
 from tests.api.labelled import secrets
 from wingman_api.edge import MAX_BODY
-from wingman_api.instructions.routes import AT_ONCE
+from wingman_api.instructions.checking import AT_ONCE
 from wingman_api.instructions.schemas import CheckAnswer
 from wingman_core.instruction.headings import Section
 

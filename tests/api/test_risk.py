@@ -131,14 +131,18 @@ async def test_who_gives_up_on_a_request_is_not_taken_for_a_late_source():
 
 
 async def test_the_structure_is_judged_by_whether_there_are_commands():
-    def lacking(instruction: str) -> Structure:
+    async def lacking(instruction: str) -> Structure:
         assert instruction == CASE.instruction
         return Structure(0, ("MITIGATION",), ("has_mitigation_plan",))
 
     assert of(await weigh(structure=lacking), Source.STRUCTURE).level is Level.LOW
     sign_off = Case("agent-7", "x", CASE.instruction, NOW)
     assert of(await weigh(sign_off, structure=lacking), Source.STRUCTURE).level is Level.MEDIUM
-    nothing = await weigh(structure=lambda _: None)
+
+    async def unjudged(_: str) -> None:
+        return None
+
+    nothing = await weigh(structure=unjudged)
     assert (nothing.absent, [v for v in nothing.votes if v.source is Source.STRUCTURE]) == ((), [])
 
 

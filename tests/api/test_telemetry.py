@@ -76,6 +76,11 @@ async def test_a_correlation_id_goes_on_into_the_gateway(api: Api):
     await api.decide("alice", approval, "approve")
     started = await api.execute(approval)
     assert api.gateway.metadata[-1]["x-correlation-id"] == started.headers["x-correlation-id"]
+    seen = len(api.gateway.observed)
+    claim = {"assertions": [{"kind": "container_stopped", "container": "web"}]}
+    verified = await api.call(None, "POST", "/verify", json=claim)
+    assert len(api.gateway.observed) > seen
+    assert api.gateway.metadata[-1]["x-correlation-id"] == verified.headers["x-correlation-id"]
 
 
 async def test_a_collector_that_is_down_costs_no_request(environ: dict[str, str], api: Api):

@@ -17,7 +17,7 @@ from wingman_api.approvals import telling
 from wingman_api.approvals.record import Asked, Command, HistoryEntry, Record, Selection
 from wingman_api.events.outbox import emit, emit_all
 from wingman_api.idempotency.once import Once
-from wingman_api.idempotency.store import claim, remember
+from wingman_api.idempotency.store import claim, release, remember
 from wingman_api.system.store import Connection, Database
 from wingman_core.approval import Decision, Request, Status, expire, status_at
 from wingman_core.errors import ApprovalRefused, Code
@@ -231,6 +231,7 @@ class RequestStore:
                 return changed
             # Still under the lock: who is told that it expired is told the end of it.
             await self._sweep(connection, now, request_id)
+            await release(connection, once)
         return replace(record, request=transition(expire(record.request, now)))
 
     async def _sweep(self, connection: Connection, now: datetime, request_id: str | None = None) -> int:

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from pydantic_core import to_json
+
 from wingman_api.claims.finding import Finding, Verdict
 from wingman_api.events.event import ClaimFalse
+from wingman_core.redaction import redact_text
 from wingman_core.sentences import Unread
 
 Origin = Literal["patterns", "structured", "model"]
@@ -15,6 +18,8 @@ Enhancement = Literal["not_asked", "not_configured", "not_needed", "no_answer", 
 """What the language model had to do with it."""
 
 MAX_EXCERPT: Final = 500
+"""Bytes."""
+MAX_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,22 @@ class Verification:
 
 def false_claim(verification: Verification) -> ClaimFalse:
     """Return the event of a verdict FALSE: what was claimed, and what contradicts it."""
-    findings = (evidence.finding for evidence in verification.evidence)
+    findings = [evidence.finding for evidence in verification.evidence]
+    contradicted = [each.seen for each in findings if each.outcome == "contradicted"]
     return ClaimFalse(
         at=verification.at,
         worker_id=verification.worker,
         verification_id=verification.id,
-        claim=verification.claim[:MAX_EXCERPT],
-        contradicted=tuple(each.seen[:MAX_EXCERPT] for each in findings if each.outcome == "contradicted"),
+        claim=_excerpt(verification.claim),
+        contradicted=tuple(_excerpt(each) for each in contradicted[:MAX_SHOWN]),
+        contradictions=len(contradicted),
         verifier=verification.verifier,
     )
+
+
+def _excerpt(text: str) -> str:
+    """Return the beginning of a text, redacted, in at most ``MAX_EXCERPT`` bytes of JSON."""
+    shown = redact_text(text[: 2 * MAX_EXCERPT])
+    while len(to_json(shown)) > MAX_EXCERPT:
+        shown = shown[: len(shown) * 4 // 5]
+    return shown

@@ -1,7 +1,7 @@
 """What the feed tells: a closed union of events, each with ids and what it takes to decide whether to look.
 
-Guarantees: an event holds no instruction, command, claim or note of anybody, so that a feed may be kept and
-logged where those may not; everything it names can be fetched by its id.
+Guarantees: an event holds no instruction, command or note of anybody, and of a false claim no more than its beginning,
+redacted; it fits into its row (4,096 bytes), whatever anybody wrote.
 """
 
 from dataclasses import dataclass
@@ -111,8 +111,9 @@ class ClaimFalse(Told):
     type: Literal["claim.false"] = "claim.false"
     worker_id: str
     verification_id: str
-    claim: str = Field(description="Its beginning, as the worker wrote it.")
-    contradicted: tuple[str, ...] = Field(description="What was observed, in a sentence each.")
+    claim: str = Field(description="Its beginning, secrets redacted.")
+    contradicted: tuple[str, ...] = Field(description="What was observed, in a sentence each: the first three.")
+    contradictions: int = Field(description="How many assertions evidence contradicts.")
     verifier: str
 
 

@@ -75,6 +75,12 @@ async def remember(connection: Connection, once: Once[T] | None, result: T) -> N
         await connection.execute(REMEMBER, once.subject, once.key, answer.status, answer.body)
 
 
+async def release(connection: Connection, once: Once[T] | None) -> None:
+    """End a transaction whose effect was refused, and that is committed all the same: the key is free again."""
+    if once is not None:
+        await connection.execute(RELEASE, once.subject, once.key)
+
+
 async def find(connection: Connection, once: Once[T] | None) -> None:
     """Raise ``Replayed`` where the request was answered, and IDEMPOTENCY_MISMATCH where another one was sent."""
     if once is None:

@@ -1,7 +1,6 @@
 """``/check``: the instruction gate."""
 
-import asyncio
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from pydantic_core import to_json
@@ -9,12 +8,9 @@ from pydantic_core import to_json
 from wingman_api.approvals.routes import BODY, KEY
 from wingman_api.identity.caller import Caller, Permission
 from wingman_api.identity.dependencies import authenticated
-from wingman_api.instructions.checking import checked
+from wingman_api.instructions.checking import check
 from wingman_api.instructions.schemas import CheckAnswer, Instruction, document
 from wingman_api.problems import declared
-
-AT_ONCE: Final = 8 * 1024
-"""Characters that are checked on the spot, in about a millisecond; a longer text goes to a thread."""
 
 router = APIRouter(tags=["instructions"], dependencies=[Depends(authenticated)])
 
@@ -23,6 +19,5 @@ router = APIRouter(tags=["instructions"], dependencies=[Depends(authenticated)])
 async def check_instruction(asked: Instruction, caller: Annotated[Caller, Depends(authenticated)]) -> Response:
     """Say which of the ten sections an instruction has, what it scores, and which policies it breaks and where."""
     caller.require(Permission.READ)
-    text = asked.instruction
-    report = checked(text) if len(text) <= AT_ONCE else await asyncio.to_thread(checked, text)
+    report = await check(asked.instruction)
     return Response(to_json(document(report)), media_type="application/json")

@@ -61,7 +61,7 @@ class Remembered(Generic[Known]):
 def consulted(  # noqa: PLR0913 - the sources, by name
     *,
     clock: Callable[[], float],
-    structure: Callable[[str], Structure | None] | None = None,
+    structure: Callable[[str], Awaitable[Structure | None]] | None = None,
     conduct: Callable[[str, datetime], Awaitable[Conduct]] | None = None,
     false_claims: Callable[[str, datetime], Awaitable[int]] | None = None,
     model: LanguageModel | None = None,
@@ -69,8 +69,8 @@ def consulted(  # noqa: PLR0913 - the sources, by name
 ) -> tuple[Consulted, ...]:
     """Return the sources that are set up.
 
-    ``structure`` judges an instruction (None: nothing to judge); it computes, and is bounded by the instruction's
-    size alone. ``conduct`` and ``false_claims`` return what is on record of a worker since an aware time.
+    ``structure`` judges an instruction (None: nothing to judge). ``conduct`` and ``false_claims`` return what is on
+    record of a worker since an aware time.
     """
     sources = []
     if structure is not None:
@@ -84,9 +84,9 @@ def consulted(  # noqa: PLR0913 - the sources, by name
     return tuple(sources)
 
 
-def _structure(judge: Callable[[str], Structure | None]) -> Callable[[Case], Awaitable[Vote | None]]:
+def _structure(judge: Callable[[str], Awaitable[Structure | None]]) -> Callable[[Case], Awaitable[Vote | None]]:
     async def ask(case: Case) -> Vote | None:
-        found = judge(case.instruction)
+        found = await judge(case.instruction)
         return None if found is None else risk_votes.of_structure(found, has_commands=bool(case.commands))
 
     return ask

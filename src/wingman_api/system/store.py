@@ -1,12 +1,13 @@
 """The API's pool of database connections.
 
 Guarantees: every failure to reach Postgres, at any point of a query, is ``Unavailable`` (DATABASE_UNAVAILABLE),
-and no query waits longer than its limit. Does not: retry; the caller may.
+no query waits longer than its limit, and no error of Postgres tells a row, which a log would keep. Does not: retry; the
+caller may.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -52,7 +53,8 @@ class Database:
         """Lend a connection; raise ``Unavailable`` where Postgres does not answer."""
         try:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
-                yield connection
+                with _no_rows_told():
+                    yield connection
         except asyncpg.DataError:
             raise  # a wrong argument is an InterfaceError too, and no outage
         except UNREACHABLE as error:
@@ -95,6 +97,16 @@ class Database:
                 await connection.remove_listener(channel, notified)
                 raise
             raise asyncpg.ConnectionDoesNotExistError("the server closed the connection that listened")
+
+
+@contextmanager
+def _no_rows_told() -> Iterator[None]:
+    """Take the DETAIL out of errors: it holds the row that failed, which may hold anything."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        error.detail = None
+        raise
 
 
 async def _nothing_left(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
