@@ -249,6 +249,11 @@ def test_only_whole_open_parts_are_translatable():
     )
 
 
+def test_a_part_with_a_secret_in_it_is_shown_to_no_model():
+    parts = [Unread("password=hunter2hunter2 works", Reason.NO_PATTERN), Unread("all works", Reason.NO_PATTERN)]
+    assert [part.text for part in translatable(parts)] == ["all works"]
+
+
 def test_the_instructions_name_every_kind_with_its_fields():
     text = instructions()
     assert "- http_answer: url, status?, contains? (" in text

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from wingman_api.claims.record import Dropped
 from wingman_api.language_model import LanguageModel
 from wingman_core.assertions import Assertion
+from wingman_core.redaction import redact_text
 from wingman_core.sentences import Reason, Unread
 from wingman_core.sentences.grounding import covers, ungrounded
 from wingman_core.sentences.opposites import opposes
@@ -88,8 +89,12 @@ class Translator:
 
 
 def translatable(unread: Sequence[Unread]) -> tuple[Unread, ...]:
-    """Return the parts that the model may be asked about: whole ones, of a reason that leaves it open."""
-    fit = [part for part in unread if part.reason in TRANSLATED and len(part.text) < MAX_SHOWN]
+    """Return the parts that the model may be asked about: whole, without a secret, of a reason that leaves it open."""
+    fit = [
+        part
+        for part in unread
+        if part.reason in TRANSLATED and len(part.text) < MAX_SHOWN and redact_text(part.text) == part.text
+    ]
     return tuple(fit[:MAX_PARTS])
 
 
