@@ -8,39 +8,18 @@ import argparse
 import asyncio
 import json
 import sys
-from functools import partial
 
 from aiohttp import web
 
-from tests.bot.telegram_server.bot_api import BotApi
-from tests.bot.telegram_server.control import Control, explained
-from tests.bot.telegram_server.methods import Methods
-from tests.bot.telegram_server.parameters import LARGEST_UPLOAD
-from tests.bot.telegram_server.state import Person, State
-from tests.bot.telegram_server.world import World
+from tests.bot.telegram_server.server import Server
 
 BOT_ID = 7_000_000_001
 DEFAULT_TOKEN = f"{BOT_ID}:AAtest-server-token-opens-nothing-00000"
 
 
-def application(state: State) -> web.Application:
-    """The Bot API and the control surface."""
-    app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[explained])
-    methods = Methods(state)
-    app.router.add_route("*", "/bot{token}/{method}", BotApi(state, methods).handle)
-    app.add_routes(Control(state, World(state)).routes())
-    app.on_shutdown.append(partial(_end, methods))
-    return app
-
-
-async def _end(methods: Methods, _app: web.Application) -> None:
-    await methods.webhook.end()
-
-
 async def serve(port: int, token: str) -> None:
     """Serve until standard input ends."""
-    bot = Person(int(token.partition(":")[0]), "Wingman", username="wingman_test_bot", is_bot=True)
-    runner = web.AppRunner(application(State(token, bot)), access_log=None)
+    runner = web.AppRunner(Server(token).application(), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=0)
     await site.start()

@@ -83,6 +83,9 @@ class BotApi:
             case "hang":
                 await asyncio.sleep(fault.seconds)
                 return None
+            case "hold":
+                await self.state.released.wait()
+                return None
             case "drop":
                 raise Dropped
             case "page":

@@ -41,6 +41,10 @@ class Telegram:
         self.token = token
         self._http = http
 
+    async def reset(self) -> None:
+        """Forget everything, as if the server had just started; cheaper than a server for each test."""
+        await self._do("reset", 0)
+
     # People and chats.
 
     async def person(self, name: str, *, username: str | None = None, language: str | None = None) -> Person:
@@ -222,6 +226,22 @@ class Telegram:
         """The next calls take so long, before or ``after`` taking effect; who hangs up changes nothing."""
         fault = wire.Fault(kind="hang", seconds=seconds)
         await self.order(wire.Order(fault=fault, method=method, times=times, after=after))
+
+    async def holds(self, method: str, times: int | None = 1, *, after: bool = False) -> None:
+        """The next calls are held, before or ``after`` taking effect, until ``releases``."""
+        await self.order(wire.Order(fault=wire.Fault(kind="hold"), method=method, times=times, after=after))
+
+    async def held(self, method: str, *, since: int = 0, seconds: float = SECONDS) -> Call:
+        """The newest call of a method that has not been answered, waited for."""
+
+        async def look() -> list[Call]:
+            return [call for call in await self.calls(method, since=since) if call.ended is None]
+
+        return (await self.until(look, seconds=seconds))[-1]
+
+    async def releases(self) -> None:
+        """The calls that are held go on."""
+        await self._do("release", 0)
 
     async def refuses(
         self,

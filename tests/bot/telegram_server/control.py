@@ -16,41 +16,40 @@ from tests.bot.telegram_server.world import World
 Asked = TypeVar("Asked", bound=wire.Wire)
 MESSAGES = TypeAdapter(list[wire.Message])
 LONGEST_WAIT = 20.0
+ROUTES = (
+    ("POST", "people", "add_person"),
+    ("POST", "starts", "start"),
+    ("POST", "groups", "add_group"),
+    ("POST", "says", "say"),
+    ("POST", "taps", "tap"),
+    ("POST", "taps/{id}/again", "tap_again"),
+    ("GET", "taps/{id}", "tapped"),
+    ("POST", "forwards", "forward"),
+    ("POST", "standing", "standing"),
+    ("POST", "upgrade", "upgrade"),
+    ("GET", "chats/{id}/messages", "messages"),
+    ("GET", "calls", "calls"),
+    ("GET", "commands", "commands"),
+    ("GET", "pending", "pending"),
+    ("POST", "orders", "order"),
+    ("DELETE", "orders", "clear_orders"),
+    ("PUT", "limits", "limit"),
+    ("PUT", "query-seconds", "query_seconds"),
+    ("POST", "passes", "let_pass"),
+    ("POST", "pause", "pause"),
+    ("POST", "resume", "resume"),
+    ("POST", "release", "release"),
+    ("GET", "changes", "changes"),
+)
+"""Verb, path under ``/control/``, and the method of ``Control`` that answers."""
 
 
 class Control:
-    """The routes."""
+    """Answers what ``ROUTES`` lists."""
 
     def __init__(self, state: State, world: World) -> None:
         self.state = state
         self.world = world
-
-    def routes(self) -> list[web.RouteDef]:
-        """Every one."""
-        return [
-            web.post("/control/people", self.add_person),
-            web.post("/control/starts", self.start),
-            web.post("/control/groups", self.add_group),
-            web.post("/control/says", self.say),
-            web.post("/control/taps", self.tap),
-            web.post("/control/taps/{id}/again", self.tap_again),
-            web.get("/control/taps/{id}", self.tapped),
-            web.post("/control/forwards", self.forward),
-            web.post("/control/standing", self.standing),
-            web.post("/control/upgrade", self.upgrade),
-            web.get("/control/chats/{id}/messages", self.messages),
-            web.get("/control/calls", self.calls),
-            web.get("/control/commands", self.commands),
-            web.get("/control/pending", self.pending),
-            web.post("/control/orders", self.order),
-            web.delete("/control/orders", self.clear_orders),
-            web.put("/control/limits", self.limit),
-            web.put("/control/query-seconds", self.query_seconds),
-            web.post("/control/passes", self.let_pass),
-            web.post("/control/pause", self.pause),
-            web.post("/control/resume", self.resume),
-            web.get("/control/changes", self.changes),
-        ]
 
     async def add_person(self, request: web.Request) -> web.Response:
         asked = await _asked(request, wire.NewPerson)
@@ -144,6 +143,10 @@ class Control:
 
     async def resume(self, _request: web.Request) -> web.Response:
         self.state.open.set()
+        return web.Response(status=204)
+
+    async def release(self, _request: web.Request) -> web.Response:
+        self.state.release()
         return web.Response(status=204)
 
     async def changes(self, request: web.Request) -> web.Response:

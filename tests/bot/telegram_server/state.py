@@ -240,12 +240,19 @@ class State:
     """How long a callback query can be answered. Telegram only says that it gets too old."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     """Unset while the server pauses."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, when the calls that are held go on."""
     updates: Updates = field(default_factory=Updates)
     ids: "count[int]" = field(default_factory=lambda: count(1))
     """Messages of private chats and basic groups are numbered together."""
 
     def __post_init__(self) -> None:
         self.open.set()
+
+    def release(self) -> None:
+        """Let the calls that are held go on."""
+        self.released.set()
+        self.released = asyncio.Event()
 
     def add_person(self, first_name: str, username: str | None, language_code: str | None) -> Person:
         """A new user, whom the bot has not met."""

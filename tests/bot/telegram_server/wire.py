@@ -164,10 +164,10 @@ class Fault(Wire):
     """What goes wrong.
 
     ``answer`` replies with ``status`` and ``description`` (and ``retry_after`` seconds); ``page`` with a proxy's HTML;
-    ``drop`` resets the connection; ``hang`` waits ``seconds`` and then goes on as usual.
+    ``drop`` resets the connection; ``hang`` waits ``seconds`` and then goes on as usual; ``hold`` does so once released.
     """
 
-    kind: Literal["answer", "page", "drop", "hang"]
+    kind: Literal["answer", "page", "drop", "hang", "hold"]
     status: int = 0
     description: str = ""
     retry_after: int | None = None
