@@ -228,11 +228,7 @@ class Methods:
     def _formatted(self, parameters: Parameters, text: str, entities: str) -> tuple[str, list[wire.Entity]]:
         """A text by its parse mode, or with the entities given; raises a 400 refusal."""
         source, mode = parameters.text(text), parameters.text("parse_mode").lower()
-        try:
-            size = len(source.encode())
-        except UnicodeEncodeError:
-            raise bad_request("strings must be encoded in UTF-8") from None
-        if size > LARGEST_SOURCE:
+        if len(source.encode()) > LARGEST_SOURCE:
             raise bad_request("text is too long")
         if source and mode == "html":
             return parse_html(source)

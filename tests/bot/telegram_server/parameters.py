@@ -115,6 +115,10 @@ def _object(body: bytes) -> dict[str, Any]:
         raise bad_request("can't parse the body as a JSON object") from None
     if not isinstance(value, dict):
         raise bad_request("object expected as the body")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise bad_request("strings must be encoded in UTF-8") from None
     return value
 
 

@@ -164,7 +164,7 @@ class Fault(Wire):
     """What goes wrong.
 
     ``answer`` replies with ``status`` and ``description`` (and ``retry_after`` seconds); ``page`` with a proxy's HTML;
-    ``drop`` resets the connection; ``hang`` waits ``seconds`` and then goes on as usual; ``hold`` does so once released.
+    ``drop`` resets the connection; ``hang`` waits ``seconds`` and goes on as usual; ``hold`` goes on once released.
     """
 
     kind: Literal["answer", "page", "drop", "hang", "hold"]
