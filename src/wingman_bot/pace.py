@@ -13,13 +13,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 MARGIN: Final = 1.03
 """How much longer than Telegram's a window is here: calls do not all take the same time to arrive."""
 
 MOST_CHATS: Final = 500
 """Chats that are remembered; strangers write from many."""
+
+
+class Timer(Protocol):
+    """A call to come."""
+
+    def cancel(self) -> None:
+        """Have it not come."""
+        ...
+
+
+class Later(Protocol):
+    """How to be called after so many seconds."""
+
+    def __call__(self, delay: float, callback: Callable[[], None], /) -> Timer:
+        """Call ``callback`` after ``delay`` seconds."""
+        ...
 
 
 class Urgency(IntEnum):
@@ -68,18 +84,19 @@ class _Waiting:
 
 
 class Pace:
-    """The calls of one bot; ``clock`` returns seconds of the event loop's time."""
+    """The calls of one bot."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
-        """Begin with everything allowed."""
+    def __init__(self, limits: Limits, clock: Callable[[], float], later: Later | None = None) -> None:
+        """Begin with everything allowed; ``clock`` returns seconds, ``later`` calls back after some (the loop's own)."""
         self._limits = limits
         self._clock = clock
+        self._later = later
         self._numbers = count()
         self._waiting: list[_Waiting] = []
         self._overall = _window(limits.overall)
         self._chats: dict[int, list[_Window]] = {}
         self._paused: dict[int | None, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     @property
     def waiting(self) -> int:
@@ -121,7 +138,8 @@ class Pace:
             self._timer.cancel()
             self._timer = None
         if kept:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, soonest - now), self._give)
+            later = self._later or asyncio.get_running_loop().call_later
+            self._timer = later(max(0.0, soonest - now), self._give)
 
     def _free_at(self, waiting: _Waiting, now: float) -> float:
         times = [self._overall.free_at(now), self._paused.get(None, now), self._paused.get(waiting.chat, now)]

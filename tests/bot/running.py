@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from aiogram import Bot
 
-from tests.api.conftest import Api
+from tests.api.conftest import Api, eventually
 from tests.bot.telegram_server.client import Telegram
 from tests.bot.telegram_server.wire import Chat, Message, Person, Tap
 from wingman_bot.api_client import ApiClient, open_http
@@ -133,6 +133,15 @@ class Office:
             return any(request_id in payload for payload in payloads)
 
         return [message for message in await self.telegram.messages(self.group, deleted=True) if decides(message)]
+
+
+async def following(bot: WingmanBot) -> None:
+    """Return once the bot has looked at everything and follows the feed."""
+
+    async def look() -> bool | None:
+        return True if bot.ledger.ready and bot.feed.is_live else None
+
+    await eventually(look)
 
 
 async def open_office(telegram: Telegram, api: Api, place: Path) -> Office:
