@@ -182,7 +182,7 @@ class Commands:
         except Unavailable:
             piece = Piece(AWAY)
         except WingmanError as error:
-            piece = Piece.of(Text(f"{line(error.message)}. {line(error.hint)}"))
+            piece = Piece(f"{line(error.message)} ({line(error.hint)})" if error.hint else line(error.message))
         except (Refused, Unreachable) as error:
             self._log.warning("reply.untold", chat=message.chat.id, error=str(error))
             return

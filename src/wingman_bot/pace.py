@@ -87,7 +87,7 @@ class Pace:
     """The calls of one bot."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float], later: Later | None = None) -> None:
-        """Begin with everything allowed; ``clock`` returns seconds, ``later`` calls back after some (the loop's own)."""
+        """Begin with everything allowed; ``clock`` returns seconds, ``later`` calls back after some."""
         self._limits = limits
         self._clock = clock
         self._later = later

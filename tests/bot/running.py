@@ -91,9 +91,9 @@ class Office:
         """The log's lines of one kind."""
         return [line for line in self.log if line["event"] == event]
 
-    async def asks(self, **changes: Any) -> str:
-        """A worker asks; the request's id."""
-        request_id: str = (await self.api.asked(**changes))["request"]["id"]
+    async def asks(self, who: str | None = "worker", **changes: Any) -> str:
+        """Somebody asks; the request's id."""
+        request_id: str = (await self.api.asked(who, **changes))["request"]["id"]
         return request_id
 
     async def card(

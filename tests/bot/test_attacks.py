@@ -110,7 +110,8 @@ async def test_a_forged_second_tap_is_a_first_one(office: Office):
         tap = await office.telegram.taps(office.alice, card, data=forged)
         assert "HIGH risk: to approve, tap" in ((await office.telegram.answer(tap)).text or "")
         await nothing_decided(office, request_id)
-        _, said = await office.taps(office.bob, await office.card(request_id), "Yes, approve")
+        again = await office.telegram.message(office.group, lambda m: any("Yes" in b.text for b in m.buttons))
+        _, said = await office.taps(office.bob, again, "Yes, approve")
         assert "HIGH risk" in said, "one person's first tap is not another's"
         await nothing_decided(office, request_id)
 
@@ -229,10 +230,11 @@ async def test_what_does_not_fit_is_in_a_document_and_the_buttons_are_its(office
 
 
 async def test_a_forwarded_command_is_nobodys_word(office: Office):
+    elsewhere = await office.telegram.group("Elsewhere", office.alice, office.stranger)
     async with office.bot():
         request_id = await office.asks()
         await office.card(request_id)
-        written = await office.telegram.says(office.stranger, office.private, f"/approve {request_id}")
+        written = await office.telegram.says(office.stranger, elsewhere, f"/approve {request_id}")
         await office.telegram.forwards(office.alice, written, office.group)
         await office.telegram.message(office.group, lambda m: "A forwarded command is nobody's word" in m.text)
         await nothing_decided(office, request_id)
