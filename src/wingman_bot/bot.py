@@ -172,6 +172,7 @@ class WingmanBot:
                 self._log.warning("telegram.lost", method="getMe", error=words(error))
             else:
                 self._bot._me = me  # noqa: SLF001 - as Bot.me does; commands addressed to another bot are not ours
+                self.updates.state = "ok"
                 self._log.info("telegram.known", username=me.username)
                 return
             await asyncio.sleep(wait)

@@ -21,6 +21,7 @@ from wingman_core.errors import Code, SettingInvalid
 
 PREFIX: Final = "WINGMAN_"
 TOKEN: Final = "BOT_TOKEN"  # noqa: S105 - the variable's name
+TELEGRAM: Final = "https://api.telegram.org"
 OTHERS: Final = 0o077
 BOT_TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,100}", re.ASCII)
 API_KEY: Final = re.compile(r"wm_[A-Za-z0-9]+_\S+", re.ASCII)
@@ -79,12 +80,6 @@ def _http(text: str) -> str:
     return text.rstrip("/")
 
 
-def _https(text: str) -> str:
-    if text and urlsplit(_http(text)).scheme != "https":
-        raise ValueError("Telegram calls https addresses alone")
-    return text
-
-
 Listen = Annotated[str, StringConstraints(pattern=r"^(\S+:[0-9]{1,5})?$")]
 """``host:port``, or empty."""
 
@@ -99,9 +94,9 @@ class Settings(BaseSettings):
     """``id:name``, separated by commas: Telegram's numeric user ids, and whose decision theirs is."""
     telegram_chats: Annotated[str, AfterValidator(_chats)]
     """Ids of chats in which operators are heard; cards and alerts go to the first."""
-    telegram_api: Annotated[str, AfterValidator(_http)] = "https://api.telegram.org"
+    telegram_api: Annotated[str, AfterValidator(_http)] = TELEGRAM
     """Another Bot API server, such as one of your own."""
-    telegram_webhook_url: Annotated[str, AfterValidator(_https)] = ""
+    telegram_webhook_url: str = ""
     """Where Telegram reaches this bot; empty: it asks Telegram (long polling)."""
     telegram_webhook_listen: Listen = "127.0.0.1:8443"
     """Where the webhook listens, behind whatever speaks TLS for it."""
@@ -136,6 +131,17 @@ class Settings(BaseSettings):
         if not BOT_TOKEN.fullmatch(value.get_secret_value()):
             raise ValueError("this is no bot token; @BotFather shows it as 123456789:AbC...")
         return value
+
+    @checks("telegram_webhook_url")
+    @classmethod
+    def _telegram_calls_https_alone(cls, value: str, info: ValidationInfo) -> str:
+        """Take an address without TLS for a Bot API server of one's own."""
+        if not value:
+            return value
+        address = _http(value)
+        if info.data.get("telegram_api") == TELEGRAM and not address.startswith("https://"):
+            raise ValueError("Telegram calls https addresses alone")
+        return address
 
     @checks("telegram_webhook_secret")
     @classmethod
