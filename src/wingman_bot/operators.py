@@ -74,7 +74,7 @@ class Gate(BaseMiddleware):
         if why:
             self._count("tap", why, tap.from_user, chat)
             said = "This is not for this chat." if why == "chat" else "You are not an operator here, sorry."
-            await self._telegram.answer(tap.id, said, alert=True)
+            await self._telegram.answer(tap.id, said, alert=True, urgency=Urgency.ALERT)  # operators go first
             return None
         return await handler(event, {**data, "person": self._person(tap.from_user)})
 

@@ -166,8 +166,11 @@ def target(found: Target) -> str:
     if found.image:
         parts.append(f"image {line(found.image)}")
     if found.image_digest:
-        parts.append(line(found.image_digest.removeprefix("sha256:"))[:SHORT_DIGEST])
-    parts += [line(each) for each in (found.project, found.state) if each]
+        parts.append(f"digest {line(found.image_digest.removeprefix('sha256:'))[:SHORT_DIGEST]}")
+    if found.project:
+        parts.append(f"project {line(found.project)}")
+    if found.state:
+        parts.append(line(found.state))
     return ", ".join(parts) if found.id else f"{parts[0]} ({line(found.role)}: does not exist yet)"
 
 

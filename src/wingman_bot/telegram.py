@@ -147,7 +147,7 @@ class Telegram:
 
         await self._edited("editMessageReplyMarkup", call, chat)
 
-    async def answer(self, query: str, text: str, *, alert: bool = False) -> None:
+    async def answer(self, query: str, text: str, *, alert: bool = False, urgency: Urgency = Urgency.ANSWER) -> None:
         """Answer a tap, if it is still fresh; a late answer is nobody's loss, since the card shows it too."""
 
         async def call() -> object:
@@ -155,7 +155,7 @@ class Telegram:
             return await self.bot.answer_callback_query(query, shown, show_alert=alert, request_timeout=CALL)
 
         with suppress(Refused, Unreachable):
-            await self._made("answerCallbackQuery", call, Urgency.ANSWER, None, is_message=False, patience=SHORTLY)
+            await self._made("answerCallbackQuery", call, urgency, None, is_message=False, patience=SHORTLY)
 
     async def _edited(self, name: str, call: Callable[[], Awaitable[object]], chat: int) -> None:
         try:

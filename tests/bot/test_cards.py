@@ -23,7 +23,7 @@ Digest {short_digest(request())}
 
 Command
 docker restart --time 10 web
-container web, id aaaaaaaaaaaa, image nginx:1.27, bbbbbbbbbbbb, shop, running
+container web, id aaaaaaaaaaaa, image nginx:1.27, digest bbbbbbbbbbbb, project shop, running
 Effect: web restarts (lifecycle, can be undone)
 Stops: web
 Ports drop: 80/tcp
@@ -140,7 +140,7 @@ def test_what_a_command_touches():
     text = text_of(request(commands=[command(**preview)]))
     for each in (
         "container job (new: does not exist yet)",
-        "container web = web-1, id aaaaaaaaaaaa, image nginx:1.27, bbbbbbbbbbbb, shop, running",
+        "container web = web-1, id aaaaaaaaaaaa, image nginx:1.27, digest bbbbbbbbbbbb, project shop, running",
         "Effect: (destroy, cannot be undone)",
         "Data lost: volume db",
         "Privileges: --privileged, docker socket mounted",

@@ -1,6 +1,7 @@
 """``wingman up`` with ``BOT_TOKEN``: from a worker's shell to a phone, and back to a real engine."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -80,9 +81,9 @@ async def test_from_a_workers_shell_to_a_phone_and_back(tmp_path: Path, engine_u
             assert (key["person"], key["speaks_for"]) == ("telegram", ["alice", "bob"])
         finally:
             assert up.stop() == 0
-            subprocess.run(
-                ["docker", "-H", engine_url, "rm", "-f", "phone"], capture_output=True, check=False, timeout=60
-            )
+            docker = shutil.which("docker") or "docker"
+            removed = [docker, "-H", engine_url, "rm", "-f", "phone"]
+            subprocess.run(removed, capture_output=True, check=False, timeout=60)
 
 
 async def test_operators_come_and_go_with_the_setting(tmp_path: Path):
