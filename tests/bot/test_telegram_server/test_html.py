@@ -42,6 +42,10 @@ READ = [
     ("<b></b>x", "x", []),
     ("<B>x</b>", "x", [("bold", 0, 1)]),
     ("<b foo=bar baz>x</b>", "x", [("bold", 0, 1)]),
+    ("<code class = 'language-&lt;' >x</code><a href = e.org >y</a>", "xy", [
+        ("code", 0, 1), ("text_link", 1, 1, {"url": "http://e.org/"})]),
+    ('<a href="https://e.org/?a=1&amp;b=&quot;">x</a>', "x", [("text_link", 0, 1, {"url": 'https://e.org/?a=1&b="'})]),
+    ("<a>e.org</a>", "e.org", [("text_link", 0, 5, {"url": "http://e.org/"})]),
     ("<b>x</>", "x", [("bold", 0, 1)]),
     ("<b>x</b  >", "x", [("bold", 0, 1)]),
     ("a > b", "a > b", []),
@@ -49,7 +53,7 @@ READ = [
     ("<b><code>x</code>y</b>", "xy", [("code", 0, 1), ("bold", 1, 1)]),
     ("<code><b>x</b></code>", "x", [("code", 0, 1)]),
     ('<a href="https://example.org/"><code>x</code></a>', "x", [("code", 0, 1)]),
-]
+]  # fmt: skip
 
 REFUSED = [
     ("a <c>", 'Unsupported start tag "c" at byte offset 2'),
@@ -68,6 +72,7 @@ REFUSED = [
     ("<a href=https://e.org>x</a>", "Unexpected end of name token at byte offset 8"),
     ('<a ="x">x</a>', 'Empty attribute name in the tag "a" at byte offset 0'),
     ("<a href", 'Unclosed start tag "a" at byte offset 0'),
+    ("<a href= ", 'Unclosed start tag "a" at byte offset 0'),
     ('<a href="x', "Unclosed start tag at byte offset 0"),
     ('<tg-emoji emoji-id="x">x</tg-emoji>', "Invalid custom emoji identifier specified"),
     ("&#xD83D;", UNPAIRED),

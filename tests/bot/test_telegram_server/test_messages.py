@@ -119,6 +119,8 @@ async def test_a_reply(telegram: Telegram, raw: Raw, alice: Person, chat: Chat):
     gone = {"message_id": 999}
     refused = await raw("sendMessage", chat_id=chat.id, text="hi", reply_parameters=gone)
     assert refused.refusal == (400, "Bad Request: message to be replied not found")
+    wrong = await raw("sendMessage", chat_id=chat.id, text="hi", reply_parameters=[1])
+    assert wrong.refusal == (400, "Bad Request: object expected as reply parameters")
     lenient = {**gone, "allow_sending_without_reply": True}
     sent = (await raw("sendMessage", chat_id=chat.id, text="hi", reply_parameters=lenient)).result
     assert "reply_to_message" not in sent
@@ -267,6 +269,7 @@ async def test_a_document_is_at_most_50_mib(telegram: Telegram, raw: Raw, chat: 
         ({"text": "x", "callback_data": ""}, "BUTTON_DATA_INVALID"),
         ({"text": "x"}, "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard"),
         ({"callback_data": "x"}, "can't parse inline keyboard button: Can't find field \"text\""),
+        ({"text": 1, "callback_data": "x"}, 'can\'t parse inline keyboard button: Field "text" must be of type String'),
         ({"text": " ", "callback_data": "x"}, "inline keyboard button text must be non-empty"),
         ({"text": "x", "url": "https://example.org/"}, None),
         ({"text": "x", "url": "nowhere"}, "inline keyboard button URL 'nowhere' is invalid: Wrong HTTP URL"),

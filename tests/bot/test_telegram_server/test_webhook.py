@@ -206,9 +206,15 @@ async def test_an_answer_may_call_a_method(telegram: Telegram, raw: Raw, alice: 
         assert isinstance(writer, MultipartWriter)
         return web.Response(body=writer)
 
-    listener.answers = [as_json, as_multipart]
+    def nonsense() -> web.Response:
+        return web.Response(body=b"--B\r\n", headers={"Content-Type": "multipart/form-data; boundary=B"})
+
+    def refused() -> web.Response:
+        return web.json_response({"method": "sendMessage", "chat_id": chat.id})
+
+    listener.answers = [nonsense, refused, as_json, as_multipart]
     await raw("setWebhook", url=listener.url)
-    await telegram.says(alice, chat, "one")
-    await telegram.says(alice, chat, "two")
+    for text in ("one", "two", "three", "four"):
+        await telegram.says(alice, chat, text)
     await telegram.message(chat, lambda message: message.text == "by JSON")
     await telegram.message(chat, lambda message: message.text == "by multipart")
