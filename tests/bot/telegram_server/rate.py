@@ -56,8 +56,9 @@ class FloodControl:
         scope, wait = max(waits.items(), key=lambda item: item[1], default=(None, 0.0))
         if wait > 0:
             seconds = max(1, math.ceil(wait))
-            self.barred[scope] = max(self.barred[scope], now + seconds)
-            return max(1, math.ceil(self.barred[scope] - now))
+            if self.barred[scope] <= now:
+                self.barred[scope] = now + seconds
+            return seconds
         for window in windows.values():
             window.events.append(now)
         return None

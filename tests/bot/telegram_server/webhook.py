@@ -151,5 +151,6 @@ async def _asked_for(answer: aiohttp.ClientResponse) -> tuple[str, Parameters]:
             body = await answer.json()
             found.values = body if isinstance(body, dict) else {}
     elif answer.content_type == "multipart/form-data":
-        await add_parts(found, aiohttp.MultipartReader(answer.headers, answer.content))
+        with suppress(Refusal, ValueError):
+            await add_parts(found, aiohttp.MultipartReader(answer.headers, answer.content))
     return str(found.values.pop("method", "")), found

@@ -53,10 +53,25 @@ async def test_a_body_that_is_no_json_object_is_refused(raw: Raw):
         assert answer.json()["ok"] is False
 
 
+async def test_a_multipart_body_must_be_utf_8_and_named(raw: Raw):
+    for part in (b'name="text"\r\n\r\n\xff', b'filename="a"\r\n\r\nx'):
+        body = b"--B\r\nContent-Disposition: form-data; " + part + b"\r\n--B--\r\n"
+        answer = await raw.http.post("getMe", content=body, headers={"Content-Type": "multipart/form-data; boundary=B"})
+        assert answer.status_code == 400
+        assert answer.json()["ok"] is False
+
+
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
 async def test_text_that_is_no_unicode_is_refused(raw: Raw, chat: Chat, text: str):
     reply = await raw("sendMessage", chat_id=chat.id, text=text)
     assert reply.refusal == (400, "Bad Request: strings must be encoded in UTF-8")
+
+
+async def test_a_body_without_end_is_refused(raw: Raw, chat: Chat):
+    large = "x" * (1 << 20)
+    beyond = (413, "Request Entity Too Large")
+    assert (await raw("sendMessage", chat_id=chat.id, text=large)).refusal == beyond
+    assert (await raw.multipart("sendMessage", {"a": ("a", b"a")}, chat_id=chat.id, text=large + "x")).refusal == beyond
 
 
 async def test_the_log_has_every_call_with_its_outcome(telegram: Telegram, raw: Raw, chat: Chat):
