@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from wingman_bot.settings import api_key, load, not_spoken_for
+from tests.conftest import REPOSITORY
+from wingman_bot.help_texts import COMMANDS
+from wingman_bot.settings import PREFIX, Settings, api_key, load, not_spoken_for
 from wingman_core.errors import SettingInvalid
 
 GOOD = {
@@ -80,6 +82,12 @@ def test_a_webhook_needs_a_secret(secret: str):
     assert load(GOOD | webhook | {"WINGMAN_TELEGRAM_WEBHOOK_SECRET": "x" * 16}).telegram_webhook_url
 
 
+def test_a_server_of_ones_own_may_call_without_tls():
+    own = {"WINGMAN_TELEGRAM_WEBHOOK_SECRET": "x" * 16, "WINGMAN_TELEGRAM_API": "http://127.0.0.1:8081"}
+    settings = load(GOOD | own | {"WINGMAN_TELEGRAM_WEBHOOK_URL": "http://127.0.0.1:8443/"})
+    assert settings.telegram_webhook_url == "http://127.0.0.1:8443"
+
+
 def test_an_empty_liveness_file_is_none():
     assert load(GOOD | {"WINGMAN_BOT_LIVENESS_FILE": ""}).bot_liveness_file is None
 
@@ -111,3 +119,10 @@ def test_a_key_file(tmp_path: Path):
 
 def test_for_whom_a_key_does_not_speak():
     assert not_spoken_for(["alice", "carol", "bob", "carol"], ["bob", "alice"]) == ["carol"]
+
+
+def test_the_guide_names_every_setting_and_command():
+    guide = (REPOSITORY / "docs" / "telegram.md").read_text()
+    names = [PREFIX + name.upper() for name in Settings.model_fields if name != "bot_token"]
+    assert [name for name in ("BOT_TOKEN", *names) if f"`{name}`" not in guide] == []
+    assert [name for name in COMMANDS["en"] if f"`/{name}" not in guide] == []
