@@ -65,12 +65,27 @@ async def test_from_a_workers_shell_to_a_phone_and_back(tmp_path: Path, engine_u
             failing = asked(data_dir, "docker", "exec", "phone", "ls", "/nothing-here")
             await card(telegram, chat, failing, "Waits for")
             await telegram.says(bob, chat, f"/approve {failing[:10]} let it fail")
-            answered = await telegram.message(chat, lambda m: failing in m.text and "card" not in m.text, seconds=60)
+            answered = await telegram.message(
+                chat,
+                lambda m: not m.buttons and failing in m.text and ("Approved." in m.text or "HIGH risk" in m.text),
+                seconds=60,
+            )
             if answered.spans("code") and answered.spans("code")[0].startswith("/approve"):
                 await telegram.says(bob, chat, answered.spans("code")[0])
             await card(telegram, chat, failing, "bob approved at")
             assert wingman(data_dir, "run", failing).returncode == 1
             await card(telegram, chat, failing, "❌ Failed with exit code 1")
+
+            elsewhere = asked(data_dir, "docker", "restart", "--time", "1", "phone")
+            await card(telegram, chat, elsewhere, "Waits for")
+            assert wingman(data_dir, "approve", elsewhere).returncode == 0
+            await card(telegram, chat, elsewhere, "operator approved at")
+
+            refused = asked(data_dir, "docker", "stop", "--time", "1", "phone")
+            await card(telegram, chat, refused, "Waits for")
+            await telegram.says(alice, chat, f"/reject {refused} it is needed")
+            await card(telegram, chat, refused, "⛔ Rejected")
+            assert wingman(data_dir, "run", refused).returncode == 3
 
             given = psutil.Process(up.child("bot")).environ()
             assert not {"DB_PASSWORD", "WINGMAN_DATABASE_URL", "WINGMAN_DOCKER_HOST", "WINGMAN_TLS_KEY"} & set(given)
