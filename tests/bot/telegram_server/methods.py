@@ -215,7 +215,7 @@ class Methods:
         message = self.state.message(chat, parameters.number("message_id"))
         if message is None:
             raise bad_request(f"{what} not found")
-        if message.sender is not self.state.bot or message.forwarded_from is not None:
+        if message.sender is not self.state.bot:
             raise bad_request("message can't be edited")
         return message
 

@@ -128,6 +128,8 @@ async def test_nothing_is_found_inside_code_or_a_link(raw: Raw, chat: Chat):
     given = [span("code", 0, 8), span("text_link", 9, 8, url="https://e.org/")]
     sent = (await raw("sendMessage", chat_id=chat.id, text=text, entities=given)).result
     assert sent["entities"] == [*given, span("bot_command", 18, 8)]
+    partly = [span("code", 1, 7)]
+    assert (await raw("sendMessage", chat_id=chat.id, text="/approve", entities=partly)).result["entities"] == partly
 
 
 async def test_what_is_found_may_be_bold(raw: Raw, chat: Chat):
