@@ -2,6 +2,6 @@
 
 import sys
 
-from wingman_bot.bot import main
+from wingman_bot.process import main
 
 sys.exit(main())

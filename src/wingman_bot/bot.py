@@ -1,15 +1,7 @@
-"""The bot's composition root: settings to adapters to what they do together, and the process around them.
-
-Guarantees: SIGTERM and SIGINT let what was begun end, for a few seconds, and store what must not be forgotten. A
-setting, token or key that cannot be used ends the process with one line and ``EXIT_SETTING``; another bot that took
-over ends it with ``EXIT_SUPERSEDED``.
-"""
+"""The bot's composition root: settings to adapters to what they do together, for as long as it runs."""
 
 import asyncio
-import os
 import secrets
-import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -25,35 +17,28 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from wingman_bot.alerts import Alerts
-from wingman_bot.api_client import ApiClient, open_http
+from wingman_bot.api_client import ApiClient
 from wingman_bot.backoff import delays
 from wingman_bot.commands import Commands
 from wingman_bot.decisions import Decisions
 from wingman_bot.desk import Desk
 from wingman_bot.feed import Feed
 from wingman_bot.help_texts import COMMANDS, DEFAULT, bot_commands
-from wingman_bot.ledger import Ledger, Superseded
+from wingman_bot.ledger import Ledger
 from wingman_bot.liveness import show_life
-from wingman_bot.log import json_log
 from wingman_bot.metrics import CONTENT_TYPE, Metrics
 from wingman_bot.operators import Gate
 from wingman_bot.pace import Limits, Pace
-from wingman_bot.settings import Settings, api_key, load, not_spoken_for
+from wingman_bot.settings import Settings, not_spoken_for
 from wingman_bot.taps import Taps
 from wingman_bot.telegram import Telegram, Unauthorized, words
 from wingman_bot.updates import ALLOWED, MOST_BODY, PATH, Updates
-from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
+from wingman_core.errors import Code, SettingInvalid, Unavailable
 
-EXIT_BUG: Final = 1
-EXIT_SETTING: Final = 2
-EXIT_SUPERSEDED: Final = 3
 ONCE: Final = 15
 """Seconds for a call at the start."""
 FLUSH: Final = 3.0
 """Seconds to store what is left at the end."""
-SUPERSEDED: Final = (
-    "another bot uses this consumer and goes on: stop one of them, or give this one a WINGMAN_BOT_CONSUMER of its own"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,58 +269,3 @@ async def _served(address: str, setting: str, *routes: web.RouteDef) -> AsyncIte
 
 def _wrong_key(problem: str, hint: str) -> SettingInvalid:
     return SettingInvalid(Code.SETTING_INVALID, f"WINGMAN_API_KEY_FILE: {problem}", hint=hint)
-
-
-async def serve(settings: Settings, key: str, log: FilteringBoundLogger) -> None:
-    """Run the bot until SIGTERM or SIGINT."""
-    bot, api = open_bot(settings), ApiClient(open_http(settings.api_url, key))
-    running = asyncio.create_task(WingmanBot(settings, bot, api, log).run())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, running.cancel)
-    try:
-        log.info("starting", api=settings.api_url, chats=list(settings.chats), operators=len(settings.operators))
-        with suppress(asyncio.CancelledError):
-            await running
-        log.info("stopped")
-    finally:
-        await api.close()
-        await bot.session.close()
-
-
-def main() -> int:
-    """Run the bot; return the exit code, with one line on standard error where it cannot go on."""
-    try:
-        settings = load(os.environ)
-        key = api_key(settings)
-    except WingmanError as error:
-        return _ended(str(error))
-    hidden = (settings.bot_token, settings.telegram_webhook_secret)
-    log = json_log([key, *(each.get_secret_value() for each in hidden)])
-    try:
-        asyncio.run(serve(settings, key, log))
-    except (WingmanError, Unauthorized, Superseded, BaseExceptionGroup) as error:
-        match _first(error):
-            case Superseded():
-                sys.stderr.write(f"wingman-bot: {SUPERSEDED}\n")
-                return EXIT_SUPERSEDED
-            case Unauthorized() as unknown:
-                return _ended(f"BOT_TOKEN: Telegram does not know it ({unknown}); @BotFather shows the right one")
-            case WingmanError() as refused:
-                return _ended(str(refused))
-            case _:
-                log.exception("ended")
-                return EXIT_BUG
-    return 0
-
-
-def _ended(why: str) -> int:
-    sys.stderr.write(f"wingman-bot: {why}\n")
-    return EXIT_SETTING
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the first error of nested groups, or the error itself."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -9,9 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from wingman_bot.api_client import ApiClient, open_http
-from wingman_bot.bot import EXIT_SETTING, main, open_bot
+from wingman_bot.bot import open_bot
 from wingman_bot.checking import Checks
 from wingman_bot.liveness import is_alive
+from wingman_bot.process import EXIT_SETTING, main
 from wingman_bot.settings import Settings, api_key, load
 from wingman_core.errors import WingmanError
 

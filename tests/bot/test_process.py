@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from tests.api.conftest import eventually
 from tests.bot.process import bot_process
 from tests.bot.running import Office, following
-from wingman_bot.bot import EXIT_SETTING, EXIT_SUPERSEDED
 from wingman_bot.checking import Checks
 from wingman_bot.cli import app
 from wingman_bot.liveness import is_alive
+from wingman_bot.process import EXIT_SETTING, EXIT_SUPERSEDED
 
 KILLS = 12
 
