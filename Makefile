@@ -33,14 +33,14 @@ demo: $(READY) ## Play the whole story on a private instance, three attacks incl
 
 test: $(READY) ## The whole suite with coverage (at least 95 % of lines and branches)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --durations=15 || { $(BIN)/coverage combine -q; exit 1; }
+	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --max-worker-restart=1 --durations=15 || { $(BIN)/coverage combine -q; exit 1; }
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report
 
 test-fast: $(READY) ## The suite without faults and end-to-end stories
 	@$(BIN)/pytest -q --ignore=tests/e2e --ignore=tests/faults
 
 faults: $(READY) ## Processes killed, database and engine gone, at every step
-	@$(BIN)/pytest -q tests/faults
+	@KILLS=20 $(BIN)/pytest -q tests/faults tests/api/test_killed.py
 
 check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
@@ -80,7 +80,7 @@ lock: $(READY) ## Compile the hash-locked requirements anew
 	  --python-version 3.11 requirements/clients.in -o requirements/clients.txt
 
 schema: $(READY) ## Schemathesis over the whole API: all phases, more than 10,000 cases; prints its figures
-	@SCHEMA=long $(BIN)/pytest -q tests/api/test_schema.py
+	@SCHEMA=long $(BIN)/pytest -q -o faulthandler_timeout=0 tests/api/test_schema.py
 
 bench: $(READY) ## Measure against baselines in the same run
 	@$(BIN)/python -m tests.bench

@@ -3,7 +3,9 @@
 import base64
 import os
 import secrets
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -29,6 +31,22 @@ REPOSITORY = Path(__file__).parent.parent
 ENGINE_SCRIPT = REPOSITORY / "tools" / "engine.sh"
 BUSYBOX = "wingman-test/busybox:1"
 TEMPLATE = "wingman_template"
+
+
+def pytest_configure() -> None:
+    """Hear SIGINT and SIGHUP, also under nohup and in a shell's background: programs that tests start inherit it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tell a failure at once: a run that is cut off has no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        sys.stdout.write(f"\n{report.nodeid}: {report.when} failed\n{report.longreprtext}\n")
+        sys.stdout.flush()
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,12 @@ def create_app(  # noqa: PLR0913 - what it is made of, by name
     app = surface(lifespan, telemetry)
     app.state.metrics = Metrics()
     app.add_middleware(
-        Edge, log=log, metrics=app.state.metrics, new_id=ids.new_id, clock=time.monotonic, patience=settings.stall
+        Edge,
+        log=log,
+        metrics=app.state.metrics,
+        new_id=ids.new_correlation_id,
+        clock=time.monotonic,
+        patience=settings.stall,
     )
     app.state.closing = asyncio.Event()
     app.state.welcome = Welcome(
@@ -232,7 +237,7 @@ def json_log() -> FilteringBoundLogger:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
-    )
+    ).bind()  # at once, or each line would build a logger first
     return log
 
 

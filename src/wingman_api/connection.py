@@ -2,13 +2,18 @@
 
 Guarantees: whatever waits for a socket to drain (a stream to a reader that stopped reading, an answer that nobody
 fetches) waits for a bounded time; then the connection is cut off, with what was buffered for it. A request has the
-same time for its line and headers, however they drip. Does not: wait for its body (``edge`` does).
+same time for its line and headers, however they drip. The head and the body of an answer leave together, with one call
+of the system: of what a short answer costs, that is the largest part. Does not: wait for its body (``edge`` does).
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+GATHERED: Final = 64 * 1024
+"""Bytes that are gathered before they are sent at once."""
 
 
 def connection_class(stall: float) -> type[H11Protocol]:
@@ -19,7 +24,7 @@ def connection_class(stall: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as its parent has it
             """Give the peer a while to send a request."""
-            super().connection_made(transport)
+            super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type] # it passes for one
             self._taking = Patience(self.loop, stall, transport.abort)
             self._sending = Patience(self.loop, stall, transport.close)
             self._sending.begin()
@@ -49,6 +54,40 @@ def connection_class(stall: float) -> type[H11Protocol]:
             self._sending.end()
 
     return Connection
+
+
+class Gathering:
+    """A transport that sends together what is written in one turn of the loop; all else is the transport's own."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin with nothing to send."""
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
+        """Return what the transport has."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` at the end of the turn, or at once where it is much."""
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size >= GATHERED:
+            self._send()
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._parts:
+            parts, self._parts, self._size = self._parts, [], 0
+            self._transport.write(b"".join(parts))
 
 
 class Patience:

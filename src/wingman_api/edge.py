@@ -72,20 +72,27 @@ class Edge:
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
-        log = self._log.bind(correlation_id=correlation_id, method=scope["method"])
         try:
             if _announced(scope) > MAX_BODY:
                 await problems.too_large(correlation_id)(scope, receive, answer)
                 return
             await self._app(scope, _limited(receive, self._patience), answer)
         except Exception:
-            log.exception("request.failed")
+            self._log.exception("request.failed", correlation_id=correlation_id, method=scope["method"])
             if status:
                 raise  # the answer has begun: only cutting it off tells the caller
             await problems.internal(correlation_id)(scope, receive, answer)
         finally:
             seconds, route = self._clock() - begun, _route(scope)
-            log.info("request", route=route, status=status, milliseconds=round(seconds * 1000), **_refusal(scope))
+            self._log.info(
+                "request",
+                correlation_id=correlation_id,
+                method=scope["method"],
+                route=route,
+                status=status,
+                milliseconds=round(seconds * 1000),
+                **_refusal(scope),
+            )
             self._metrics.request(scope["method"], route, status, None if streamed else seconds)
 
 

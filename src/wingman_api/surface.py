@@ -26,7 +26,7 @@ from wingman_api.telemetry import OFF
 from wingman_api.tokens import routes as tokens
 
 NAME: Final = "wingman"
-FEATURES: Final = (system, identity, instructions, approvals, executions, tokens, claims, events, audit, policy)
+FEATURES: Final = (instructions, system, identity, approvals, executions, tokens, claims, events, audit, policy)
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(feature.router for feature in FEATURES)
 
 

@@ -7,9 +7,9 @@ The fields are those of draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from math import ceil
 from typing import Final
 
 FORM: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,3})")
@@ -46,7 +46,7 @@ class Quota:
 
     def resets_in(self, now: datetime) -> int:
         """Return the whole seconds, at least 1, until the next window has surely begun."""
-        return ceil((self.window(now) + timedelta(seconds=self.seconds) - now).total_seconds())
+        return self.seconds - int(now.timestamp()) % self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Standing:
         }
 
 
+@lru_cache(maxsize=1024)
 def subject_of(address: str) -> str:
     """Return whom requests from ``address`` count for: the IPv4 address, or the IPv6 network of 64 bits."""
     try:

@@ -264,7 +264,7 @@ def json_log() -> FilteringBoundLogger:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
-    )
+    ).bind()  # at once, or each line would build a logger first
     return log
 
 

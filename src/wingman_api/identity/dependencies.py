@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, cast
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
 
 from wingman_api.edge import fields_of
 from wingman_api.identity.authenticator import Authenticator
@@ -13,29 +14,34 @@ from wingman_api.limits.limiter import Limiter
 from wingman_api.limits.visit import Quotas, Visit
 from wingman_core.quota import subject_of
 
-SCHEME: Final = HTTPBearer(
-    scheme_name="ApiKey", bearerFormat="wm_<id>_<secret>", description="`wingman keys create`", auto_error=False
-)
-"""For the OpenAPI document; ``authenticated`` reads the header itself, since this one lets other schemes pass."""
 READING: Final = frozenset({"GET", "HEAD"})
 
 
-async def authenticated(request: Request, _documented: Annotated[object, Security(SCHEME)]) -> Caller:
-    """Return who calls, and count the request; raise ``CallerRefused`` (KEY_MISSING, KEY_INVALID), ``QuotaExceeded``.
+class _Authentication(SecurityBase):
+    """The scheme that the OpenAPI document names, and the check itself: FastAPI's own would let other schemes pass."""
 
-    A router that has this dependency is limited as well as closed, and ``declared`` says so of its routes.
-    """
-    authenticator = cast("Authenticator", request.app.state.authenticator)
-    visit = Visit(
-        cast("Limiter", request.app.state.limiter),
-        cast("Quotas", request.app.state.quotas),
-        address=address_of(request),
-        reads=request.method in READING,
-        fields=fields_of(request),
-    )
-    caller = await authenticator.authenticate(request.headers.getlist("authorization"), visit)
-    await visit.count(caller.key_id)
-    return caller
+    model = HTTPBearerModel(bearerFormat="wm_<id>_<secret>", description="`wingman keys create`")
+    scheme_name = "ApiKey"
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return who calls, and count the request; raise ``CallerRefused`` (KEY_...), ``QuotaExceeded``.
+
+        A router that has this dependency is limited as well as closed, and ``declared`` says so of its routes.
+        """
+        authenticator = cast("Authenticator", request.app.state.authenticator)
+        visit = Visit(
+            cast("Limiter", request.app.state.limiter),
+            cast("Quotas", request.app.state.quotas),
+            address=address_of(request),
+            reads=request.method in READING,
+            fields=fields_of(request),
+        )
+        caller = await authenticator.authenticate(request.headers.getlist("authorization"), visit)
+        await visit.count(caller.key_id)
+        return caller
+
+
+authenticated: Final = _Authentication()
 
 
 def address_of(request: Request) -> str:

@@ -133,3 +133,11 @@ def _is_bare(match: re.Match[str]) -> bool:
 
 def _section(name: str) -> Section:
     return Section(name.upper().translate(_KEYS))
+
+
+PLAINEST: Final = {
+    line: heading_of(line)
+    for section in Section
+    for line in (*(f"{'#' * level} {section}" for level in range(1, LABEL)), f"{section}:", f"**{section}**")
+}
+"""Lines as most instructions have them, which need no reading."""

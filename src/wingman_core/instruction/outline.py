@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from wingman_core.instruction.headings import BARE, NAME_PARTS, Heading, bare_name_of, heading_of
+from wingman_core.instruction.headings import BARE, NAME_PARTS, PLAINEST, Heading, bare_name_of, heading_of
 
 _FENCE: Final = re.compile(r"(?:(?:[-*+\u2022]|[0-9]{1,2}[.)])[ \t]{1,8}+)?(`{3,}+(?=[^`]*\Z)|~{3,}+)")
 _CLOSES: Final = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*")
@@ -57,6 +57,11 @@ def marks_of(text: str, places: Iterable[int]) -> Iterator[Mark]:
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
         line = text[start:end]
+        plain = PLAINEST.get(line)
+        if plain and start >= body and reader.is_outside and text[end + 1 : end + 3] not in _UNDERLINES:
+            body = end + 1
+            yield Mark(plain, start, body)
+            continue
         kind = reader.kind_of(line)
         if start < body:  # the underline of the heading before
             continue
@@ -82,6 +87,11 @@ class Reader:
         """Begin at the first line."""
         self._fence = ""
         self._in_comment = False
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether no fence and no comment is open."""
+        return not (self._fence or self._in_comment)
 
     def kind_of(self, line: str) -> Kind:
         """Return what the next line is."""
