@@ -218,3 +218,15 @@ async def test_updates_by_webhook(office: Office, unused_tcp_port: int):
     async with office.bot() as bot:  # and back: the webhook is taken away
         await following(bot)
         await office.says(office.alice, "/pending", "Nothing waits.")
+
+
+async def test_a_group_that_became_a_supergroup_is_named(office: Office):
+    async with office.bot() as bot:
+        await following(bot)
+        upgraded = await office.telegram.upgrades(office.group)
+        await office.asks()
+
+        async def refused() -> str | None:
+            return next((line["error"] for line in office.said("desk.refused")), None)
+
+        assert str(upgraded.id) in await eventually(refused)
