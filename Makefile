@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup run demo test test-fast faults check fmt proto openapi lock schema bench soak clean
+.PHONY: help setup run demo test test-fast faults check fmt proto openapi pictures lock schema bench soak clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ openapi: $(READY) ## Write docs/openapi.json; a change that breaks clients needs
 	  { [ "$(BREAKING)" = 1 ] || $(BIN)/python -m tests.api.openapi_changes docs/openapi.json "$$new" || \
 	    { echo "openapi: the change breaks clients; if that is meant: make openapi BREAKING=1"; exit 1; }; } && \
 	  $(BIN)/wingman openapi --output docs/openapi.json
+
+pictures: $(READY) ## Draw the pictures of docs/telegram.md from the bot's own texts
+	@$(BIN)/python -m tests.bot.pictures
 
 lock: $(READY) ## Compile the hash-locked requirements anew
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \

@@ -18,8 +18,8 @@ from wingman_api.approvals.schemas import AskedAnswer, PendingAnswer, RequestDet
 from wingman_api.executions.schemas import ExecutionView, OutputEvent, StartedAnswer
 from wingman_api.previews import PreviewView
 from wingman_api.problems import Problem
-from wingman_cli.event_stream import Event, events_of
 from wingman_core.errors import Code, Unavailable, WingmanError
+from wingman_core.event_stream import Event, events_of
 from wingman_core.receipt import Receipt
 
 TIMEOUT: Final = 30.0

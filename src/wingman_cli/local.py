@@ -1,4 +1,4 @@
-"""Wingman on one machine, from its data directory: embedded Postgres, gateway and API as supervised processes.
+"""Wingman on one machine, from its data directory: embedded Postgres, gateway, API, perhaps a bot; all supervised.
 
 Guarantees: one at a time per directory; started in the order they need each other and stopped in reverse, also
 when starting fails halfway; each process gets its own database role and only the key files it needs. A Postgres
@@ -25,6 +25,8 @@ from wingman_cli.keys import key_store
 from wingman_cli.pki import write_private
 from wingman_cli.session import LOCAL_KEYS
 from wingman_cli.supervisor import Service, Supervisor, end_leftover
+from wingman_cli.telegram import NAME as BOT
+from wingman_cli.telegram import Wanted, make_key
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
 HOST: Final = "127.0.0.1"
@@ -68,6 +70,8 @@ class Plan:
     """Whether to wait until the engine is seen."""
     workers: int = 1
     """Processes of the API."""
+    bot: Wanted | None = None
+    """The Telegram bot to start, too."""
 
 
 def tuning(environ: Mapping[str, str]) -> dict[str, str]:
@@ -132,7 +136,7 @@ class Local:
         instance = self._plan.instance
         self._stack.enter_context(instance.held())
         self.first_start = instance.prepare(now=datetime.now(UTC))
-        for name in reversed(PROCESSES):
+        for name in (BOT, *reversed(PROCESSES)):
             await end_leftover(instance.directory / "run" / f"{name}.pid", grace=GRACE)
         port = _free_port(self._plan.port)
         self._postgres = EmbeddedPostgres(instance.postgres, passwords=instance.passwords())
@@ -150,6 +154,8 @@ class Local:
         await self.supervisor.start(self._gateway_service(self.gateway))
         await self.supervisor.start(self._api_service(f"{HOST}:{port}", self.gateway))
         await self._until_ready()
+        if self._plan.bot is not None:
+            await self.supervisor.start(self._bot_service(self._plan.bot))
         instance.announce(Running(os.getpid(), self.api, self.gateway))
         self.is_up = True
 
@@ -159,12 +165,14 @@ class Local:
 
         instance = self._plan.instance
         missing = [name for name in LOCAL_KEYS if not instance.api_key_file(name).exists()]
-        if not missing:
+        if not missing and self._plan.bot is None:
             return
         async with key_store(self._postgres.connection("wingman_api")) as store:
             for name in missing:
                 key = await store.create(name, Role(name))
                 write_private(instance.api_key_file(name), key.text.encode("ascii"))
+            if self._plan.bot is not None:
+                await make_key(store, instance, self._plan.bot.operators)
 
     def _gateway_service(self, listen: str) -> Service:
         instance = self._plan.instance
@@ -196,6 +204,11 @@ class Local:
             **self._claims,
             **self._tuning,
         )
+
+    def _bot_service(self, bot: Wanted) -> Service:
+        """Return the bot's: no database, no engine, no certificate; its key, and where the API is."""
+        variables = {**self._inherited, **bot.variables, "WINGMAN_API_URL": self.api}
+        return Service(BOT, (sys.executable, "-m", "wingman_bot"), variables)
 
     def _service(self, name: str, module: str, **settings: str) -> Service:
         instance = self._plan.instance

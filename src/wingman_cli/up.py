@@ -31,9 +31,13 @@ def up(
     engine: Engine = Choice.ASK,
     workers: Annotated[int, typer.Option(help="Processes of the API.", min=1, max=64)] = 1,
 ) -> None:
-    """Start Wingman here: embedded Postgres, gateway, API. The first start makes keys, certificates and database."""
+    """Start Wingman here: embedded Postgres, gateway, API; with BOT_TOKEN a Telegram bot, too.
+
+    The first start makes keys, certificates and database.
+    """
     from wingman_cli.engine import EngineSource
     from wingman_cli.local import Plan
+    from wingman_cli.telegram import asked
 
     session: Session = context.obj
     tell = telling(Screen().say)
@@ -41,9 +45,11 @@ def up(
         signal.signal(number, signal.default_int_handler)
     source = EngineSource(os.environ)
     found = source.find(engine, ask=confirm, tell=tell)
+    instance = Instance(session.data_dir)
+    bot, telegram = asked(os.environ, instance)
     try:
-        plan = Plan(Instance(session.data_dir), port, found.address, has_engine=bool(found.version), workers=workers)
-        asyncio.run(serve(plan, tell, found))
+        plan = Plan(instance, port, found.address, has_engine=bool(found.version), workers=workers, bot=bot)
+        asyncio.run(serve(plan, tell, found, telegram))
     finally:
         source.stop(found)
     tell("Stopped; the data are kept.")
@@ -75,7 +81,7 @@ def telling(say: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-async def serve(plan: "Plan", tell: Callable[[str], None], found: "Found") -> None:
+async def serve(plan: "Plan", tell: Callable[[str], None], found: "Found", telegram: str = "") -> None:
     """Start, say where everything is, and stop in order when asked to; a second signal changes nothing."""
     from wingman_cli.local import Local
 
@@ -85,7 +91,7 @@ async def serve(plan: "Plan", tell: Callable[[str], None], found: "Found") -> No
     try:
         tell("Starting Wingman (Ctrl-C stops it) ...")
         local = Local(plan, tell=tell, environ=os.environ)
-        running = asyncio.create_task(run(local, plan, tell, found, stopping))
+        running = asyncio.create_task(run(local, plan, tell, found, stopping, telegram))
         asked = asyncio.create_task(stopping.wait())
         await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
@@ -98,18 +104,27 @@ async def serve(plan: "Plan", tell: Callable[[str], None], found: "Found") -> No
             loop.remove_signal_handler(number)
 
 
-async def run(
-    local: "Local", plan: "Plan", tell: Callable[[str], None], found: "Found", stopping: asyncio.Event
+async def run(  # noqa: PLR0913, PLR0917 - what is run, and what is told of it
+    local: "Local",
+    plan: "Plan",
+    tell: Callable[[str], None],
+    found: "Found",
+    stopping: asyncio.Event,
+    telegram: str = "",
 ) -> None:
     """Hold the instance until ``stopping``."""
     async with local:
-        for line in welcome(local.api, local.gateway, plan.instance.directory, found, first_start=local.first_start):
+        directory = plan.instance.directory
+        lines = welcome(local.api, local.gateway, directory, found, first_start=local.first_start, telegram=telegram)
+        for line in lines:
             tell(line)
         await stopping.wait()
         tell("Stopping ...")
 
 
-def welcome(api: str, gateway: str, directory: Path, found: "Found", *, first_start: bool) -> list[str]:
+def welcome(  # noqa: PLR0913 - what is told, by name
+    api: str, gateway: str, directory: Path, found: "Found", *, first_start: bool, telegram: str = ""
+) -> list[str]:
     """Return the few lines that tell where everything is and what to try."""
     wingman = program()
     engine = f"Docker {found.version} at {found.address}"
@@ -127,8 +142,10 @@ def welcome(api: str, gateway: str, directory: Path, found: "Found", *, first_st
         f'  try      {wingman} request "docker ps"',
         f"           {wingman} pending | approve <id> | run <id> | audit verify",
     ]
+    if telegram:
+        lines.insert(4, f"  telegram {telegram}")
     if directory != DEFAULT_DIRECTORY:
-        lines.insert(5, f"           in another shell: export WINGMAN_DATA_DIR={directory.absolute()}")
+        lines.insert(-2, f"           in another shell: export WINGMAN_DATA_DIR={directory.absolute()}")
     return lines
 
 

@@ -1,6 +1,7 @@
 """Characters that leave no ink, also where their Unicode category does not say so.
 
-Guarantees: ``visible`` keeps what a reader can see. Not guaranteed: that what can be seen can be told apart.
+Guarantees: ``visible`` keeps what a reader can see, ``written_out`` shows that there is something to see.
+Not guaranteed: that what can be seen can be told apart.
 """
 
 from typing import Final
@@ -30,6 +31,17 @@ INVISIBLE: Final = frozenset(
 def visible(text: str) -> str:
     """Return a text without spaces, controls, and characters that leave no ink."""
     return "".join(character for character in text if _has_ink(character))
+
+
+def written_out(text: str, *, keep: str = "") -> str:
+    """Return a text in which what leaves no ink, or drives a screen, is an escape of its code point.
+
+    Spaces stay, and so do the characters of ``keep``.
+    """
+    return "".join(
+        character if character == " " or character in keep or _has_ink(character) else ascii(character)[1:-1]
+        for character in text
+    )
 
 
 def _has_ink(character: str) -> bool:

@@ -8,8 +8,8 @@ import pytest
 
 from wingman_api.app import PATIENCE
 from wingman_cli.client import RECONNECTS, Client, open_http, refusal_of
-from wingman_cli.event_stream import Event, events_of
 from wingman_core.errors import Code, Unavailable, WingmanError
+from wingman_core.event_stream import Event, events_of
 
 EXECUTION = "exe_dbc7jx2mqvg5s3k2h6t4yw7raa"
 Handler = Callable[[httpx.Request], httpx.Response]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wingman_cli.event_stream import Event, events_of
+from wingman_core.event_stream import Event, events_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,217 @@
+"""What people type: /pending /show /approve /reject /status /checkpoint /help.
+
+Guarantees: a command that decides is done as the person who typed it, once however often it is delivered, and not at
+all where it comes minutes late. HIGH risk asks that it be typed again with the digest's beginning.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from aiogram import Router
+from aiogram.filters import Command, CommandObject, CommandStart
+from aiogram.types import Message
+from aiogram.utils.formatting import Bold, Code, Pre, Text, as_list
+from structlog.typing import FilteringBoundLogger
+
+from wingman_bot import sections
+from wingman_bot.api_client import ApiClient
+from wingman_bot.buttons import short_digest
+from wingman_bot.cards import Piece, card, document
+from wingman_bot.decisions import AWAY, Decisions, Verb, already
+from wingman_bot.desk import Desk
+from wingman_bot.finding import beginnings, find
+from wingman_bot.help_texts import help_text
+from wingman_bot.pace import Urgency
+from wingman_bot.telegram import Refused, Telegram, Unreachable
+from wingman_bot.views import Request
+from wingman_bot.wording import clock, line, quoted
+from wingman_core.errors import Unavailable, WingmanError
+
+PATIENCE: Final = 90.0
+"""Seconds until a reply is given up; a group that is full takes a minute."""
+LATE: Final = timedelta(minutes=5)
+"""Age from which on a command decides nothing: who typed it may have thought better of it."""
+LISTED: Final = 15
+LONGEST_NOTE: Final = 2000
+COMMAND_ROOM: Final = sections.Room(120, 3)
+
+
+class Commands:
+    """Handles commands; its ``router`` goes into the dispatcher. ``now`` returns aware times."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, by name
+        self,
+        api: ApiClient,
+        telegram: Telegram,
+        desk: Desk,
+        decisions: Decisions,
+        *,
+        operators: Iterable[str],
+        state: Callable[[], list[str]],
+        now: Callable[[], datetime],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Take the collaborators; ``state`` returns lines on how the bot itself is."""
+        self._api = api
+        self._telegram = telegram
+        self._desk = desk
+        self._decisions = decisions
+        self._operators = tuple(operators)
+        self._state = state
+        self._now = now
+        self._log = log
+        self.router: Final = Router(name="commands")
+        message = self.router.message
+        message.register(self._help, CommandStart())
+        message.register(self._help, Command("help"))
+        message.register(self._pending, Command("pending"))
+        message.register(self._show, Command("show"))
+        message.register(self._approve, Command("approve"))
+        message.register(self._reject, Command("reject"))
+        message.register(self._status, Command("status"))
+        message.register(self._checkpoint, Command("checkpoint"))
+
+    async def _help(self, message: Message) -> None:
+        language = message.from_user.language_code if message.from_user else None
+        await self._reply(message, Piece(help_text(language)))
+
+    async def _pending(self, message: Message) -> None:
+        async def made() -> Piece:
+            pending = await self._api.every_pending()
+            if not pending:
+                return Piece("Nothing waits.")
+            short = beginnings(pending)
+            rows = [_row(each, short[each.id]) for each in pending[:LISTED]]
+            more = [Text(f"… {len(pending) - LISTED} more")] if len(pending) > LISTED else []
+            return _fitting(Bold(f"{len(pending)} waiting, oldest first"), rows, more)
+
+        await self._answered(message, made)
+
+    async def _status(self, message: Message) -> None:
+        async def made() -> Piece:
+            health = await self._api.health()
+            waiting = (await self._api.pending(1)).count
+            parts = [f"{line(name)}: {line(status)}" for name, status in sorted(health.components.items())]
+            own = [*self._state(), f"waiting for people: {waiting}"]
+            return Piece.of(as_list(Bold(f"Wingman is {line(health.status)}"), *parts, *own))
+
+        await self._answered(message, made)
+
+    async def _checkpoint(self, message: Message) -> None:
+        async def made() -> Piece:
+            head = await self._api.checkpoint()
+            heading = Bold(f"The audit log holds {head.size} records. Keep this:")
+            return Piece.of(Text(heading, "\n", Pre(line(head.note.strip()).replace("\\n", "\n"))))
+
+        await self._answered(message, made)
+
+    async def _show(self, message: Message, command: CommandObject) -> None:
+        async def made() -> Piece | None:
+            found = await self._found(command, "show")
+            if isinstance(found, Piece):
+                return found
+            ran = [each.execution_id for each in found.commands if each.execution_id]
+            executions = {each: await self._api.execution(each) for each in ran}
+            shown = card(found, executions, self._operators)
+            if shown.document is not None:
+                file = document(found, executions, self._operators)
+                await self._telegram.send_document(message.chat.id, file, Urgency.ANSWER, patience=PATIENCE)
+                return Piece.of(Text("That is all of ", Code(found.id), "."))
+            return shown.body
+
+        await self._answered(message, made)
+
+    async def _approve(self, message: Message, command: CommandObject, person: str) -> None:
+        await self._decided(message, command, person, "approve")
+
+    async def _reject(self, message: Message, command: CommandObject, person: str) -> None:
+        await self._decided(message, command, person, "reject")
+
+    async def _decided(self, message: Message, command: CommandObject, person: str, verb: Verb) -> None:
+        async def made() -> Piece:
+            if self._now() - message.date > LATE:
+                sent = clock(message.date)
+                late = f"You sent this at {sent}, and I only have it now, so nothing was decided."
+                return Piece(f"{late} Send it again if you still mean it.")
+            found = await self._found(command, verb)
+            if isinstance(found, Piece):
+                return found
+            if found.status != "PENDING":
+                return Piece(already(found))
+            note = " ".join((command.args or "").split()[1:])
+            if len(note) > LONGEST_NOTE:
+                return Piece(f"A note has at most {LONGEST_NOTE} characters. Nothing was decided.")
+            if verb == "approve" and found.is_high:
+                first, _, rest = note.partition(" ")
+                if first.lower() != short_digest(found):
+                    return self._ask_again(found, note)
+                note = rest
+            once = f"telegram-message-{message.chat.id}-{message.message_id}-{verb}"
+            said = await self._decisions.decide(found, verb, person=person, note=note, once=once)
+            self._desk.wake(found.id, urgent=True)
+            return Piece.of(Text(said.text, " ", Code(found.id)))
+
+        await self._answered(message, made)
+
+    def _ask_again(self, request: Request, note: str) -> Piece:
+        again = f"/approve {request.id} {short_digest(request)}{' ' if note else ''}{note}"
+        commands = [Pre(COMMAND_ROOM.text(line(each.command))) for each in request.commands[:3]]
+        heading = "HIGH risk. Look at the card; to approve exactly that, send:"
+        return Piece.of(as_list(*commands, Text(Bold(heading), "\n", Code(line(again)))))
+
+    async def _found(self, command: CommandObject, verb: str) -> Request | Piece:
+        """Return the request that a command names, or what to say instead."""
+        words = (command.args or "").split()
+        if not words:
+            return Piece(f"Which one? /{verb} <id>; /pending lists them.")
+        found = await find(self._api, words[0])
+        if isinstance(found, Request):
+            return found
+        if not found.candidates:
+            return Piece.of(Text("No pending request begins with ", quoted(words[0][:64]), ". /pending lists them."))
+        short = beginnings(found.candidates)
+        rows = [_row(each, short[each.id]) for each in found.candidates[:LISTED]]
+        more = [Text(f"… {len(found.candidates) - LISTED} more")] if len(found.candidates) > LISTED else []
+        return _fitting(Bold("Several begin like this:"), rows, more)
+
+    async def _answered(self, message: Message, made: Callable[[], Awaitable[Piece | None]]) -> None:
+        """Reply with what ``made`` returns, or with what went wrong."""
+        try:
+            piece = await made()
+        except Unavailable:
+            piece = Piece(AWAY)
+        except WingmanError as error:
+            piece = Piece(f"{line(error.message)} ({line(error.hint)})" if error.hint else line(error.message))
+        except (Refused, Unreachable) as error:
+            self._log.warning("reply.untold", chat=message.chat.id, error=str(error))
+            return
+        if piece is not None:
+            await self._reply(message, piece)
+
+    async def _reply(self, message: Message, piece: Piece) -> None:
+        try:
+            await self._telegram.send(message.chat.id, piece, Urgency.ANSWER, patience=PATIENCE)
+        except (Refused, Unreachable) as error:
+            self._log.warning("reply.untold", chat=message.chat.id, error=str(error))
+
+
+def _row(request: Request, short: str) -> Text:
+    """Return a request in two lines of a list."""
+    light = sections.LIGHTS.get(request.risk.level, "🔴")
+    first = request.commands[0].command if request.commands else request.task_name
+    more = f" and {len(request.commands) - 1} more" if len(request.commands) > 1 else ""
+    people = f"{request.people_approved}/{request.people_needed}"
+    head = Text(
+        light, " ", Code(short), " ", quoted(request.worker_id), f" {people}, until {clock(request.expires_at)}\n"
+    )
+    return Text(head, Code(COMMAND_ROOM.text(line(first))), more)
+
+
+def _fitting(heading: Text, rows: list[Text], more: list[Text]) -> Piece:
+    """Return as many rows as one message takes."""
+    while True:
+        piece = Piece.of(as_list(heading, *rows, *more))
+        if piece.fits or not rows:
+            return piece
+        rows, more = rows[:-1], [Text("… and more")]

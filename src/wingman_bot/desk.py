@@ -1,0 +1,249 @@
+"""The desk: makes the chat show what the API says of each request, by one card a request.
+
+Procedure for a request: 1. read it, and what ran of it. 2. Where it has no message: send the announcement, a line
+without buttons, and keep its id. 3. Where the card is too long: send the document, without buttons, and keep its id.
+4. Edit the message, or both, into the card as it is now, buttons included. 5. Keep what is shown; a request that is
+over is forgotten.
+
+Guarantees: only step 4 makes a card, and an edit may be repeated; so a request has at most one, whatever is killed and
+whenever. A crash within step 2 or 3 leaves at most a line or a file without buttons behind (docs/decisions/0009).
+Nothing is forgotten before it was shown. Edits do not wait behind new cards.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from wingman_bot.api_client import ApiClient
+from wingman_bot.backoff import delays
+from wingman_bot.cards import Card, announcement, card
+from wingman_bot.ledger import Ledger, Superseded
+from wingman_bot.pace import Urgency
+from wingman_bot.telegram import Gone, Refused, Telegram, Unauthorized
+from wingman_bot.views import Execution, Request
+from wingman_core.errors import Code, Unavailable, WingmanError
+
+KEY: Final = "apr_"
+"""How the keys of requests' notes begin."""
+EDITORS: Final = 4
+LAPSE: Final = timedelta(hours=25)
+"""After which nothing can come of an approval that nobody used: a day, and some."""
+RUNNING_LOOK: Final = timedelta(minutes=1)
+"""How often a running execution is looked at, should its event have come before its record."""
+SWEEP: Final = 20.0
+TROUBLE: Final = 30.0
+"""Seconds until the next try where Telegram refused."""
+DONE: Final = frozenset({"REJECTED", "EXPIRED", "CANCELLED"})
+
+
+class Desk:
+    """All requests that are not over; ``now`` returns aware times."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, by name
+        self,
+        api: ApiClient,
+        telegram: Telegram,
+        ledger: Ledger,
+        *,
+        chat: int,
+        operators: Iterable[str],
+        now: Callable[[], datetime],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Take the collaborators; cards go to ``chat``."""
+        self._api = api
+        self._telegram = telegram
+        self._ledger = ledger
+        self._chat = chat
+        self._operators = tuple(operators)
+        self._now = now
+        self._log = log
+        self._numbers = count()
+        self._cards: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
+        self._edits: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
+        self._queued: set[str] = set()
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
+        self._failures: dict[str, Any] = {}
+        self.asked_twice: set[str] = set()
+        """Requests whose card asks for the second tap."""
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait to be shown."""
+        return len(self._queued)
+
+    async def run(self) -> None:
+        """Show what is due, for ever."""
+        for key, note in sorted(self._ledger.notes.items(), key=lambda each: int(each[1].get("e", 0))):
+            if key.startswith(KEY) and (note.get("s", -1) < note["e"] or "m" not in note):
+                self.wake(key)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work(self._cards), name="cards")
+            for number in range(EDITORS):
+                group.create_task(self._work(self._edits), name=f"edits {number}")
+            group.create_task(self._sweep(), name="sweep")
+
+    def wake(self, request_id: str, *, urgent: bool = False) -> None:
+        """Have a request shown as it is now; the ``urgent`` ones first."""
+        note = self._ledger.notes.get(request_id)
+        if note is None or note.get("gone"):
+            return
+        if request_id in self._busy:
+            self._again.add(request_id)
+        elif request_id not in self._queued or urgent:
+            self._queued.add(request_id)
+            lane = self._edits if "m" in note else self._cards
+            lane.put_nowait((0 if urgent else 1, next(self._numbers), request_id))
+
+    def place(self, request_id: str) -> tuple[int, int] | None:
+        """Return chat and message of the buttons of a request's card; None where it has no card that is known."""
+        note = self._ledger.notes.get(request_id, {})
+        message = note.get("d", note.get("m"))
+        return None if message is None else (int(note["c"]), int(message))
+
+    async def _work(self, lane: "asyncio.PriorityQueue[tuple[int, int, str]]") -> None:
+        while True:
+            _, _, request_id = await lane.get()
+            if request_id in self._busy or request_id not in self._queued:
+                continue  # the same again: it was urgent meanwhile
+            self._queued.discard(request_id)
+            self._busy.add(request_id)
+            try:
+                await self._tried(request_id, self._show)
+            finally:
+                self._busy.discard(request_id)
+            if request_id in self._again:
+                self._again.discard(request_id)
+                self.wake(request_id)
+
+    async def _tried(self, request_id: str, work: Callable[[str], Awaitable[None]]) -> None:
+        """Do the work; where that fails, come back to it later. Nothing is given up."""
+        try:
+            await work(request_id)
+        except Unavailable as error:
+            wait = next(self._failures.setdefault(request_id, delays()))
+            self._log.warning("desk.waits", request=request_id, error=str(error))
+        except Refused as refused:
+            wait = TROUBLE
+            self._log.error("desk.refused", request=request_id, chat=self._chat, error=str(refused))
+        except WingmanError as error:
+            wait = TROUBLE
+            self._log.error("desk.failed", request=request_id, error=str(error))
+        except (Superseded, Unauthorized):
+            raise
+        except Exception:  # noqa: BLE001 - one request that cannot be shown must not keep the others from it
+            wait = TROUBLE
+            self._log.exception("desk.failed", request=request_id)
+        else:
+            self._failures.pop(request_id, None)
+            return
+        asyncio.get_running_loop().call_later(wait, self.wake, request_id)
+
+    async def _show(self, request_id: str) -> None:
+        """Bring one card up to date (the numbered procedure)."""
+        note = self._ledger.notes.get(request_id)
+        if note is None:
+            return
+        due = int(note["e"])
+        # 1. As it is now.
+        try:
+            request = await self._api.request(request_id)
+        except WingmanError as error:
+            if error.code is not Code.APPROVAL_UNKNOWN:
+                raise
+            self._log.warning("desk.unknown", request=request_id)
+            self._ledger.keep({request_id: None})
+            return
+        executions = await self._executions(request)
+        if request.status != "PENDING":
+            self.asked_twice.discard(request_id)
+        wanted = card(
+            request,
+            executions,
+            self._operators,
+            has_document="d" in note,
+            asked_twice=request_id in self.asked_twice,
+        )
+        # 2. and 3. What cannot be repeated has no buttons, and its id is kept before anything is made of it.
+        if "m" not in note:
+            message = await self._telegram.send(self._chat, announcement(request), Urgency.CARD)
+            await self._ledger.kept({request_id: self._noted(request_id, c=self._chat, m=message)})
+        if wanted.document is not None and "d" not in note:
+            message = await self._telegram.send_document(self._chat, wanted.document, Urgency.CARD)
+            await self._ledger.kept({request_id: self._noted(request_id, d=message)})
+        # 4. The card.
+        note = self._ledger.notes.get(request_id, note)
+        if note.get("h") != wanted.seal and not await self._edited(note, wanted):
+            self._log.warning("desk.card_gone", request=request_id)
+            self._ledger.keep({request_id: self._noted(request_id, gone=True)})
+            return
+        # 5. Done, for now or for good.
+        if is_over(request, executions, self._now()):
+            self._ledger.keep({request_id: None})
+            self.asked_twice.discard(request_id)
+            return
+        self._ledger.keep(
+            {request_id: self._noted(request_id, s=due, h=wanted.seal, u=self._look_at(request, executions))}
+        )
+        if int(self._ledger.notes[request_id]["e"]) > due:
+            self._again.add(request_id)
+
+    async def _edited(self, note: Mapping[str, Any], wanted: Card) -> bool:
+        """Edit a card's message, or both of its messages; return whether they are there."""
+        chat, message = int(note["c"]), int(note["m"])
+        try:
+            if "d" not in note or wanted.document is None:
+                await self._telegram.edit(chat, message, wanted.body, wanted.buttons)
+            else:
+                await self._telegram.edit(chat, message, wanted.body, None)
+                await self._telegram.edit_buttons(chat, int(note["d"]), wanted.buttons)
+        except Gone:
+            return False
+        return True
+
+    async def _executions(self, request: Request) -> dict[str, Execution]:
+        found = await asyncio.gather(
+            *(self._api.execution(each.execution_id) for each in request.commands if each.execution_id)
+        )
+        return {each.execution_id: each for each in found}
+
+    def _noted(self, request_id: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - a note's values
+        """Return a request's note as it stands, with changes; None takes a value out."""
+        note = {**self._ledger.notes.get(request_id, {}), **changes}
+        return {key: value for key, value in note.items() if value is not None}
+
+    def _look_at(self, request: Request, executions: Mapping[str, Execution]) -> int | None:
+        """Return when (Unix seconds) to look at a request again though nothing was told of it."""
+        if any(each.state == "RUNNING" for each in executions.values()):
+            return int((self._now() + RUNNING_LOOK).timestamp())
+        if request.status == "PENDING":
+            return int((request.expires_at + RUNNING_LOOK).timestamp())
+        return int(((request.decided_at or self._now()) + LAPSE).timestamp()) + 1
+
+    async def _sweep(self) -> None:
+        """Look at what should have changed by now."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = int(self._now().timestamp())
+            for key, note in list(self._ledger.notes.items()):
+                if key.startswith(KEY) and note.get("u", now + 1) <= now:
+                    self.wake(key)
+
+
+def is_over(request: Request, executions: Mapping[str, Execution], now: datetime) -> bool:
+    """Return whether nothing more can come of a request that its card would have to show."""
+    if request.status in DONE:
+        return True
+    if request.status == "PENDING":
+        return False
+    ran = [executions.get(each.execution_id or "") for each in request.commands]
+    states = [execution.state if execution is not None else "" for execution in ran]
+    if "RUNNING" in states:
+        return False
+    lapsed = now >= (request.decided_at or datetime.max.replace(tzinfo=UTC) - LAPSE) + LAPSE
+    return all(states) or lapsed

@@ -1,0 +1,117 @@
+r"""Words on cards: what workers wrote made harmless, times and sizes as people read them.
+
+Guarantees: text that somebody else wrote can neither end its place on a card nor look like a line of the card's own
+(every line of it begins with ``BAR``), nor hide or reorder anything: what leaves no ink or drives a screen is
+written out, as ``\u202e`` say. It stands in entities, never in markup, so that no parser can be fooled, and in
+fixed-width ones, in which Telegram makes neither links nor commands nor mentions of it.
+Does not: tell look-alike letters apart; ``mixed`` says that there are some.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiogram.utils.formatting import Bold, Code, Pre, Text, sizeof
+
+from wingman_core.characters import written_out
+
+BAR: Final = "┃ "
+"""How each line begins that a worker wrote."""
+WORD: Final = re.compile(r"\w+")
+ASCII: Final = 0x80
+SHORT_DIGEST: Final = 12
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def line(text: str) -> str:
+    """Return somebody else's text as one line; a line end in it is written out."""
+    return written_out(text)
+
+
+def lines(text: str) -> str:
+    """Return somebody else's text, each line begun with a bar."""
+    plain = text.replace("\r\n", "\n")
+    return "\n".join(BAR + written_out(part.expandtabs(4)) for part in plain.split("\n"))
+
+
+def quoted(text: str) -> Code:
+    """Return somebody else's text for within a line."""
+    return Code(line(text) or " ")
+
+
+def block(text: str) -> Pre:
+    """Return somebody else's text as lines of their own."""
+    return Pre(lines(text))
+
+
+def heading(text: str) -> Bold:
+    """Return a line of the card's own."""
+    return Bold(text)
+
+
+def cut(text: str, units: int) -> tuple[str, int]:
+    """Return the beginning of a text, at most ``units`` UTF-16 units of it, and how many characters are left out."""
+    if sizeof(text) <= units:
+        return text, 0
+    kept, size = 0, 0
+    for kept, character in enumerate(text):  # noqa: B007 - where it stopped is what counts
+        size += 1 if ord(character) < 0x10000 else 2  # noqa: PLR2004 - the first plane's end
+        if size > units:
+            break
+    return text[:kept], len(text) - kept
+
+
+def mixed(texts: Iterable[str]) -> list[str]:
+    """Return words that mix ASCII letters with others that may pass for them, each once, at most five."""
+    found: dict[str, None] = {}
+    for text in texts:
+        for word in WORD.findall(text):
+            letters = [character for character in word if character.isalpha()]
+            if any(ord(each) < ASCII for each in letters) and any(map(_imitates, letters)):
+                found[word] = None
+    return list(found)[:5]
+
+
+def _imitates(letter: str) -> bool:
+    """Whether a letter may be taken for one of ASCII: of a kindred alphabet, or styled."""
+    if ord(letter) < ASCII:
+        return False
+    name = unicodedata.name(letter, "")
+    if name.startswith(("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "DESERET")):
+        return True
+    return unicodedata.normalize("NFKC", letter).isascii()
+
+
+def clock(moment: datetime) -> str:
+    """Return a time of day in UTC."""
+    return f"{moment.astimezone(UTC):%H:%M:%S} UTC"
+
+
+def date(moment: datetime) -> str:
+    """Return a day and time in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def seconds(milliseconds: int) -> str:
+    """Return a duration."""
+    return f"{milliseconds / 1000:.2f} s"
+
+
+def lasting(total: float) -> str:
+    """Return a longer duration, roughly."""
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if total >= unit:
+            return f"{total / unit:.0f} {name}"
+    return f"{max(0, total):.0f} s"
+
+
+def people(count: int) -> str:
+    """Return a number of people in words."""
+    return "1 person" if count == 1 else f"{count} people"
+
+
+def units(text: Text) -> int:
+    """Return the length of a text as Telegram counts it: UTF-16 units."""
+    return sizeof(text.render()[0])

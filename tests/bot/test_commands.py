@@ -1,0 +1,249 @@
+"""What people type, and what they are told."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.api.fake_gateway import people
+from tests.bot.running import Office, following
+from wingman_bot.bot import Clocks
+from wingman_bot.buttons import short_digest
+from wingman_bot.views import Request
+
+RESTART = "docker restart --time 5 web"
+REMOVE = "docker rm --force --volumes web"
+
+
+async def view(office: Office, request_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await office.api.call("operator", "GET", f"/approvals/{request_id}")).json()
+    return found
+
+
+async def test_approve_with_a_note_by_a_shortened_id(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        await office.card(request_id)
+        said = await office.says(office.alice, f"/approve {request_id[:9]} seen the  graphs", "Approved.")
+        assert said.text == f"Approved. {request_id}"
+        await office.card(request_id, "✅ Approved")
+        (decided,) = (await view(office, request_id))["decisions"]
+        assert (decided["person"], decided["note"]) == ("alice", "seen the graphs")
+
+
+async def test_reject_with_a_reason_in_private_without_the_prefix(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        await office.card(request_id)
+        short = request_id.removeprefix("apr_")[:6].upper()
+        await office.says(
+            office.alice, f"/reject {short} not on a Friday", "Rejected: nothing will run.", chat=office.private
+        )
+        card = await office.card(request_id, "⛔ Rejected")
+        assert "alice rejected at" in card.text
+        assert "not on a Friday" in card.text
+
+
+async def test_one_person_is_one_person_through_two_chats(office: Office):
+    office.api.gateway.verdicts[RESTART] = people(2)
+    async with office.bot():
+        request_id = await office.asks()
+        card = await office.card(request_id)
+        assert (await office.taps(office.alice, card, "Approve"))[1] == "Noted: 1 of 2. 1 person more needed."
+        twice = "You have decided on this request already"
+        await office.says(office.alice, f"/approve {request_id}", twice, chat=office.private)
+        await office.says(office.bob, f"/approve {request_id}", "Approved.")
+        assert [each["person"] for each in (await view(office, request_id))["decisions"]] == ["alice", "bob"]
+
+
+async def test_high_risk_is_typed_twice(office: Office):
+    async with office.bot():
+        request_id = await office.asks(commands=[REMOVE])
+        await office.card(request_id, "HIGH risk")
+        digest = short_digest(Request.model_validate(await view(office, request_id)))
+        asked = await office.says(office.alice, f"/approve {request_id} go on", "HIGH risk. Look at the card")
+        assert asked.spans("code") == [f"/approve {request_id} {digest} go on"]
+        assert asked.spans("pre") == [REMOVE]
+        await office.says(office.alice, f"/approve {request_id} {'0' * 12} go on", "HIGH risk. Look at the card")
+        assert (await view(office, request_id))["decisions"] == []
+        await office.says(office.alice, asked.spans("code")[0], "Approved.")
+        (decided,) = (await view(office, request_id))["decisions"]
+        assert decided["note"] == "go on"
+
+
+async def test_high_risk_is_tapped_twice_and_one_can_go_back(office: Office):
+    async with office.bot():
+        request_id = await office.asks(commands=[REMOVE])
+        card = await office.card(request_id, "HIGH risk")
+        digest = short_digest(Request.model_validate(await view(office, request_id)))
+        _, said = await office.taps(office.alice, card, "Approve")
+        assert said == f"HIGH risk: to approve, tap “Yes, approve {digest}” once more."
+        again = await office.telegram.message(office.group, lambda m: any("Yes" in b.text for b in m.buttons))
+        assert [button.text for button in again.buttons] == [f"Yes, approve {digest}", "Back", "Reject"]
+        assert (await office.taps(office.alice, again, "Back"))[1] == "Nothing was decided."
+        card = await office.telegram.message(office.group, lambda m: [b.text for b in m.buttons][:1] == ["Approve"])
+        await office.taps(office.alice, card, "Approve")
+        again = await office.telegram.message(office.group, lambda m: any("Yes" in b.text for b in m.buttons))
+        assert (await office.taps(office.alice, again, "Yes, approve"))[1] == "Approved."
+        await office.card(request_id, "✅ Approved")
+
+
+async def test_a_second_tap_after_two_minutes_is_a_first_one(office: Office):
+    time = [0.0]
+    async with office.bot(clocks=Clocks(monotonic=lambda: time[0])) as bot:
+        request_id = await office.asks(commands=[REMOVE])
+        card = await office.card(request_id)
+        await office.taps(office.alice, card, "Approve")
+        again = await office.telegram.message(office.group, lambda m: any("Yes" in b.text for b in m.buttons))
+        time[0] += 121
+        bot.pace._overall.times.clear()
+        assert "HIGH risk" in (await office.taps(office.alice, again, "Yes, approve"))[1]
+        assert (await office.taps(office.alice, again, "Yes, approve"))[1] == "Approved."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("/approve", "Which one? /approve <id>; /pending lists them."),
+        ("/reject", "Which one? /reject <id>; /pending lists them."),
+        ("/show", "Which one? /show <id>; /pending lists them."),
+        ("/approve apr_zzz", "No pending request begins with apr_zzz. /pending lists them."),
+        ("/approve apr_" + "a" * 26, f"No pending request begins with apr_{'a' * 26}. /pending lists them."),
+        ("/approve ../../whoami", "No pending request begins with ../../whoami. /pending lists them."),
+        ("/approve \u2800%_", "No pending request begins with \\u2800%_. /pending lists them."),
+        ("/pending", "Nothing waits."),
+    ],
+)
+async def test_what_names_nothing(office: Office, text: str, answer: str):
+    async with office.bot():
+        assert (await office.says(office.alice, text, "")).text == answer
+
+
+async def test_an_ambiguous_beginning_lists_the_candidates(office: Office):
+    same = "a" * 20
+    office.api.ids.wanted = [f"{same}{end * 6}" for end in "bcd"]
+    async with office.bot():
+        for number in range(3):
+            await office.asks(task_name=f"Task {number}", commands=[f"docker restart web{number}"])
+        said = await office.says(office.alice, "/approve aaaa", "Several begin like this:")
+        assert said.spans("code")[::3] == [f"apr_{same}{end}" for end in "bcd"]
+        assert "docker restart web1" in said.text
+        await office.says(office.alice, f"/approve {same}c", "Approved.")
+        assert await office.status(f"apr_{same}cccccc") == "APPROVED"
+
+
+async def test_pending_lists_what_waits_and_says_how_much_more(office: Office):
+    async with office.bot(WINGMAN_BOT_PENDING_ALERT="100"):
+        for number in range(17):
+            await office.asks(task_name=f"Task {number}", commands=[f"docker restart web{number}"])
+        said = await office.says(office.alice, "/pending", "17 waiting, oldest first")
+        assert "docker restart web0" in said.text
+        assert said.text.endswith("… 2 more")
+
+
+async def test_what_is_decided_says_by_whom(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        card = await office.card(request_id)
+        assert (await office.api.decide("bob", request_id, "reject", note="no")).status_code == 200
+        _, said = await office.taps(office.alice, card, "Approve")
+        assert said.startswith("Decided already: bob (through api) rejected it at ")
+        await office.says(office.alice, f"/approve {request_id}", "Decided already: bob (through api) rejected it")
+        await office.card(request_id, "bob rejected at")
+
+
+async def test_an_expired_request(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        card = await office.card(request_id)
+        office.api.clock.ahead = timedelta(hours=2)
+        _, said = await office.taps(office.alice, card, "Approve")
+        assert said == "Too late: the request has expired. Whoever asked has to ask again."
+        await office.card(request_id, "⌛ Expired at")
+
+
+async def test_a_withdrawn_request(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        await office.card(request_id)
+        assert (await office.api.decide("worker", request_id, "cancel")).status_code == 200
+        withdrawn = await office.card(request_id, "↩️ Withdrawn")
+        assert [button.text for button in withdrawn.buttons] == ["Details"]
+        await office.says(office.alice, f"/reject {request_id}", "Whoever asked has withdrawn the request.")
+
+
+async def test_a_command_that_comes_late_decides_nothing(office: Office):
+    clocks = Clocks(now=lambda: datetime.now(UTC) + timedelta(minutes=6))
+    async with office.bot(clocks=clocks):
+        request_id = await office.asks()
+        await office.card(request_id)
+        await office.says(office.alice, f"/approve {request_id}", "and I only have it now, so nothing was decided.")
+        assert await office.status(request_id) == "PENDING"
+
+
+async def test_a_note_that_is_too_long(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        await office.says(office.alice, f"/reject {request_id} {'x' * 2001}", "A note has at most 2000 characters.")
+        assert await office.status(request_id) == "PENDING"
+
+
+async def test_show_is_the_whole_card_without_buttons(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        card = await office.card(request_id)
+        shown = await office.says(office.bob, f"/show {request_id}", "Waits for 1 person")
+        assert (shown.text, shown.now.entities, shown.buttons) == (card.text, card.now.entities, [])
+        long = await office.asks(instruction="y" * 9000)
+        await office.says(office.bob, f"/show {long}", "That is all of")
+        files = [m for m in await office.telegram.from_bot(office.group) if m.document and not m.buttons]
+        assert any(m.document and "y" * 9000 in m.document.content.decode() for m in files)
+
+
+async def test_details_by_a_button(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        card = await office.card(request_id)
+        _, said = await office.taps(office.alice, card, "Details")
+        assert said == "Here they are."
+        details = await office.telegram.message(office.group, lambda m: m.text.startswith("Details of"))
+        found = await view(office, request_id)
+        assert found["commands"][0]["operation_digest"] in details.text
+        assert "requested by agent-7" in details.text
+        assert details.buttons == []
+
+
+async def test_status_and_checkpoint(office: Office):
+    async with office.bot() as bot:
+        await following(bot)
+        said = await office.says(office.alice, "/status", "Wingman is")
+        for part in (
+            "database: healthy",
+            "gateway: healthy",
+            "bot's telegram: ok",
+            "bot's feed: ok",
+            "waiting for people: 0",
+        ):
+            assert part in said.text
+        empty = await office.says(office.alice, "/checkpoint", "the log is empty")
+        assert empty.text == "the log is empty: nothing has been executed or refused (try later)"
+        assert (await office.api.execute(await office.api.approved())).status_code == 202
+        head = (await office.api.call("operator", "GET", "/audit/checkpoint")).json()
+        said = await office.says(office.alice, "/checkpoint", "The audit log holds")
+        assert said.spans("pre")[0] == head["note"].strip()
+
+
+async def test_help_in_peoples_languages(office: Office):
+    texts = {}
+    carla = await office.telegram.person("Carla", language="de-AT")
+    group = await office.telegram.group("DE", carla, office.alice)
+    operators = f"{office.alice.id}:alice,{carla.id}:carla"
+    chats = f"{office.group.id},{group.id}"
+    async with office.bot(WINGMAN_TELEGRAM_OPERATORS=operators, WINGMAN_TELEGRAM_CHATS=chats):
+        texts["de"] = (await office.says(carla, "/help", "/pending", chat=group)).text
+        texts["en"] = (await office.says(office.alice, "/start", "/pending", chat=group)).text
+        assert "was auf Menschen wartet" in texts["de"]
+        assert "what waits for people" in texts["en"]
+        registered = {each.language_code: each for each in await office.telegram.commands()}
+        assert {"", "de", "es", "fr"} <= {code or "" for code in registered}
+    assert office.said("key.does_not_speak_for")[0]["people"] == ["carla"]
