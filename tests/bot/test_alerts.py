@@ -40,6 +40,7 @@ def events(office: Office) -> dict[str, tuple[Event, str, str]]:
                 verification_id="ver_1",
                 claim=CLAIM,
                 contradicted=("no such file",),
+                contradictions=1,
                 verifier="probes",
             ),
             "❗ agent-7 claims what is not so (verification ver_1)",
