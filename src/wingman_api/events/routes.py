@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, cast
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from wingman_api.events.consumers import Consumers
@@ -23,7 +23,7 @@ from wingman_api.events.schemas import (
 )
 from wingman_api.events.streams import Place, Streams
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_core.errors import CallerRefused, Code
 
@@ -33,7 +33,7 @@ STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": StreamItem, "description": "Server-sent events: `id` is the position, `data` is one of these."}
 }
 
-router = APIRouter(prefix="/events", tags=["events"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/events", tags=["events"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, assert_never, cast
 
-from fastapi import APIRouter, Depends, Header, Path, Request, status
+from fastapi import Depends, Header, Path, Request, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from wingman_api.executions.executions import Executions
@@ -19,7 +19,7 @@ from wingman_api.executions.schemas import (
 from wingman_api.idempotency.dependencies import REPEATABLE, once
 from wingman_api.idempotency.once import Once
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_core.errors import Code
 
@@ -55,7 +55,7 @@ OUTPUT: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 
-router = APIRouter(prefix="/executions", tags=["executions"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/executions", tags=["executions"])
 
 
 async def _executions(request: Request) -> Executions:
@@ -87,7 +87,7 @@ async def start_execution(wanted: ToExecute, service: Service, caller: Starter, 
 
 
 @router.get(
-    "/{execution_id}",  # noqa: FAST003 - a path parameter of ``_known``
+    "/{execution_id}",
     operation_id="getExecution",
     responses=declared(*KEY, Code.EXECUTION_UNKNOWN),
 )
@@ -97,7 +97,7 @@ async def get_execution(execution: Known) -> ExecutionView:
 
 
 @router.get(
-    "/{execution_id}/output",  # noqa: FAST003 - a path parameter of ``_known``
+    "/{execution_id}/output",
     operation_id="followExecutionOutput",
     response_class=EventSourceResponse,
     responses={**OUTPUT, **declared(*KEY, Code.EXECUTION_UNKNOWN)},

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 from pydantic_core import to_json
 
 from wingman_api.approvals.routes import BODY, KEY
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated
+from wingman_api.identity.dependencies import authenticated, closed
 from wingman_api.instructions.checking import checked
 from wingman_api.instructions.schemas import CheckAnswer, Instruction, document
 from wingman_api.problems import declared
@@ -16,7 +16,7 @@ from wingman_api.problems import declared
 AT_ONCE: Final = 8 * 1024
 """Characters that are checked on the spot, in about a millisecond; a longer text goes to a thread."""
 
-router = APIRouter(tags=["instructions"], dependencies=[Depends(authenticated)])
+router = closed(tags=["instructions"])
 
 
 @router.post("/check", operation_id="checkInstruction", responses=declared(*KEY, *BODY), response_model=CheckAnswer)
