@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final, assert_never, cast
 from fastapi import Depends, Header, Path, Request, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from wingman_api.events.dependencies import held
+from wingman_api.events.streams import Place
 from wingman_api.executions.executions import Executions
 from wingman_api.executions.record import Execution, OutputRow, Started
 from wingman_api.executions.schemas import (
@@ -100,15 +102,16 @@ async def get_execution(execution: Known) -> ExecutionView:
     "/{execution_id}/output",
     operation_id="followExecutionOutput",
     response_class=EventSourceResponse,
-    responses={**OUTPUT, **declared(*KEY, Code.EXECUTION_UNKNOWN)},
+    responses={**OUTPUT, **declared(*KEY, Code.EXECUTION_UNKNOWN, Code.LIMIT_EXCEEDED)},
 )
 async def follow_output(
     execution: Known,
     service: Service,
+    place: Annotated[Place, Depends(held)],
     last_event_id: Annotated[int, Header(ge=-1, le=2**53, description="Continue after this event.")] = -1,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the redacted output from the start, or after ``Last-Event-ID``; ``finished`` is the last event."""
-    async for item in service.output(execution.id, last_event_id):
+    async for item in service.output(execution.id, last_event_id, place):
         match item:
             case OutputRow(seq, stream, _):
                 yield ServerSentEvent(event=stream, id=str(seq), data=OutputEvent.of(item))
