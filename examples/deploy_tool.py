@@ -3,7 +3,8 @@
 
     python examples/deploy_tool.py --task "Deploy 1.4" docker restart web
 
-Guarantees: exactly the approved command runs, once; this process holds no Docker socket and starts no shell. It
+Guarantees: exactly the approved command runs, once; a request is repeated where the API is busy, away, or its answer
+lost, and people are still asked once; this process holds no Docker socket and starts no shell. It
 needs an API key of role worker, and a certificate of role tool, to which the capability is bound:
 
     wingman keys create deploy --role worker        # its key into WINGMAN_API_KEY
@@ -16,9 +17,12 @@ Exit code: the command's own; 125 where it was refused or did not run, and the r
 
 import argparse
 import os
+import re
 import shlex
 import sys
 import time
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,30 +38,69 @@ DID_NOT_RUN = 125
 SECONDS_FOR_PEOPLE = 900
 RUN_SECONDS = 3600
 """Longer than the gateway lets any command run."""
+PAUSES = (1, 2, 4, 8, 16, 30)
+"""Seconds before each repetition, where the API does not say how many."""
+LONGEST_PAUSE = 120
+BUSY = {429, 503, 504}
+SECONDS = re.compile(r"[0-9]{1,6}")
 
 
 class Refused(Exception):
     """The API or the gateway said no; nothing ran, or nobody knows the outcome."""
 
 
-def api_call(http: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the API's answer; raise ``Refused`` with its code, its words and the way out."""
-    response = http.request(method, path, json=body)
-    answer: dict[str, Any] = response.json()
-    if response.is_error:
-        raise Refused(f"{answer['code']}: {answer['detail']} ({answer['hint']})")
-    return answer
+class Api:
+    """The REST API, for one run: all its requests carry one Idempotency-Key, so that asking again is asking once.
+
+    Minting a token again does no harm: of several for one approval the gateway lets one be spent.
+    """
+
+    def __init__(self, http: httpx.Client, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self._http = http
+        self._headers = {"Idempotency-Key": str(uuid.uuid4())}
+        self._pause = pause
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the API's answer; raise ``Refused`` with its code, its words and the way out."""
+        response = self._answered(self._http.build_request(method, path, json=body, headers=self._headers))
+        try:
+            answer: dict[str, Any] = response.json()
+        except ValueError:
+            raise Refused(f"HTTP {response.status_code} from something that is not the API") from None
+        if response.is_error:
+            raise Refused(f"{answer['code']}: {answer['detail']} ({answer['hint']})")
+        return answer
+
+    def _answered(self, request: httpx.Request) -> httpx.Response:
+        """Return an answer that is final: send the same bytes again after 429, 503, 504, or no answer at all."""
+        for seconds in PAUSES:
+            try:
+                response = self._http.send(request)
+            except httpx.TransportError:
+                self._pause(seconds)
+                continue
+            said = response.headers.get("Retry-After", "")
+            if not said and response.status_code not in BUSY:
+                return response
+            asked = int(said) if SECONDS.fullmatch(said) else seconds
+            if asked > LONGEST_PAUSE:
+                return response
+            self._pause(asked)
+        try:
+            return self._http.send(request)
+        except httpx.TransportError as error:
+            raise Refused(f"the API does not answer: {error}") from error
 
 
-def approved(http: httpx.Client, worker: str, task: str, command: str) -> str:
+def approved(api: Api, worker: str, task: str, command: str) -> str:
     """Ask, wait until enough people said yes, and return the request's id."""
     wish = {"worker_id": worker, "task_name": task, "instruction": task, "commands": [command]}
-    request = api_call(http, "POST", "/approvals/request", wish)["request"]
+    request = api.call("POST", "/approvals/request", wish)["request"]
     print(f"{request['id']}: {request['status']}, {request['people_needed']} people needed", file=sys.stderr)
     deadline = time.monotonic() + SECONDS_FOR_PEOPLE
     while request["status"] == "PENDING" and time.monotonic() < deadline:
         time.sleep(1)
-        request = api_call(http, "GET", f"/approvals/{request['id']}")
+        request = api.call("GET", f"/approvals/{request['id']}")
     if request["status"] not in {"APPROVED", "AUTO_APPROVED"}:
         raise Refused(f"{request['id']} is {request['status']}")
     return str(request["id"])
@@ -102,8 +145,9 @@ def main() -> int:
     headers = {"Authorization": f"Bearer {os.environ['WINGMAN_API_KEY']}"}
     try:
         with httpx.Client(base_url=os.environ["WINGMAN_API_URL"], headers=headers, timeout=30) as http:
-            wanted = {"approval_id": approved(http, asked.worker, asked.task, command), "command": command}
-            token = api_call(http, "POST", "/gateway/token", {**wanted, "client_thumbprint": thumbprint})
+            api = Api(http)
+            wanted = {"approval_id": approved(api, asked.worker, asked.task, command), "command": command}
+            token = api.call("POST", "/gateway/token", {**wanted, "client_thumbprint": thumbprint})
         with grpc.secure_channel(os.environ["WINGMAN_GATEWAY_ADDRESS"], credentials) as channel:
             return run(pb_grpc.ExecutionGatewayStub(channel), token["capability_token"], token["command"])
     except Refused as refusal:

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     event_retention: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days that events are kept, whether or not somebody has read them."""
     event_streams: Annotated[int, Field(ge=1, le=1000)] = 32
-    """Streams of events that one key may have open, in each process."""
+    """Streams, of events and of output together, that one key may have open, in each process."""
     checkpoint_every: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
     """Seconds between two events that carry the audit log's checkpoint, where it has grown; each day has one anyway."""
     stall: Annotated[float, Field(ge=1, le=3600)] = 30.0

@@ -172,6 +172,16 @@ async def test_a_person_has_so_many_consumers(api: Api):
     assert (await put(api, "operator", revision=0, cursor=0)).status_code == 200
 
 
+async def test_who_makes_many_consumers_at_once_gets_no_more_of_them(api: Api):
+    for n in range(MAX_CONSUMERS - 1):
+        await put(api, place=f"/events/consumers/c{n}", revision=0, cursor=0)
+    answers = await asyncio.gather(
+        *(put(api, place=f"/events/consumers/last{n}", revision=0, cursor=0) for n in range(12))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [429] * 11
+    assert len((await api.call("bot", "GET", "/events/consumers")).json()["consumers"]) == MAX_CONSUMERS
+
+
 async def test_a_consumer_has_so_many_notes(api: Api):
     await put(api, revision=0, cursor=0)
     fill = f"INSERT INTO event_note SELECT 'telegram', 'n' || n, '{{}}', now() FROM generate_series(1, {MAX_NOTES}) n"

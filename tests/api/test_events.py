@@ -145,7 +145,8 @@ async def test_a_key_has_so_many_streams_and_gets_its_places_back(api: Api, envi
     async with serve_api(load(environ), api.clock, []) as (url, app), AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(following(url, key)) for _ in range(3)]
         assert [stream.status for stream in streams] == [200, 200, 429]
-        assert (await streams[2].problem())["code"] == "LIMIT_EXCEEDED"
+        problem = await streams[2].problem()
+        assert (problem["code"], problem["detail"]) == ("LIMIT_EXCEEDED", "the key has 2 streams open")
         async with following(url, await api.key("alice")) as another:
             assert another.status == 200
         await stack.aclose()
@@ -166,9 +167,10 @@ async def test_a_process_has_so_many_streams(api: Api):
     with ExitStack() as stack:
         for n in range(MAX_STREAMS):
             stack.enter_context(streams.place(str(n)))
-        with pytest.raises(LimitExceeded), streams.place("one more"):
-            pass
-    assert streams._open == {}
+        for another in (streams.place("one more"), streams.place_without_key("192.0.2.1")):
+            with pytest.raises(LimitExceeded, match=f"this process has {MAX_STREAMS} streams open"), another:
+                pass
+    assert streams._open == streams._without_key == {}
 
 
 async def test_streams_end_when_the_process_closes(api: Api):

@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.conftest import Api
+from tests.api.conftest import Api, serve_api
 from tests.conftest import Cluster, Database
 from wingman_api.identity import api_key
 from wingman_api.limits import limiter as limiters
 from wingman_api.limits.limiter import Limiter, QuotaExceeded
 from wingman_api.limits.store import RateStore
+from wingman_api.settings import load
 from wingman_api.system.store import open_database
 from wingman_core.errors import Code, Unavailable
 from wingman_core.quota import Quota, Standing
@@ -298,6 +299,41 @@ async def test_callers_without_a_key_share_what_their_address_has(api: Api, anot
     answers = [await each.call(None, "GET", "/whoami") for _ in range(8) for each in (api, another)]
     assert Counter(answer.status_code for answer in answers) == {200: 12, 429: 4}
     assert (await api.call("alice", "GET", "/whoami")).status_code == 200
+
+
+NO_BODIES = (b"{", b"\xff\xfe{", b"[" * 100_000, b"")
+"""What FastAPI does not get past, each in another way."""
+
+
+async def post(url: str, body: bytes, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        return await client.post("/check", content=body, headers={"Content-Type": "application/json", **headers})
+
+
+async def test_where_a_key_is_needed_a_body_that_is_none_gets_nobody_in_and_is_counted(
+    api: Api, environ: dict[str, str]
+):
+    environ["WINGMAN_ANONYMOUS_ROLE"] = ""
+    async with serve_api(load(environ), api.clock, []) as (url, _):
+        for sent in range(12):
+            answer = await post(url, NO_BODIES[sent % len(NO_BODIES)])
+            assert (answer.status_code, answer.json()["code"]) == (401, "KEY_MISSING")
+            assert answer.headers["ratelimit"].startswith(f'"anonymous";r={11 - sent};')
+        refused = await post(url, b"{")
+        assert (refused.status_code, refused.json()["details"]["quota"]) == (429, "anonymous")
+        assert int(refused.headers["retry-after"]) > 3000
+        assert (await api.call("alice", "GET", "/whoami")).status_code == 200
+
+
+async def test_a_body_that_is_none_counts_for_its_key_once(api: Api):
+    key = {"Authorization": f"Bearer {await api.key('alice')}"}
+    for sent in range(10):
+        answer = await post(api.url, NO_BODIES[sent % len(NO_BODIES)], **key)
+        assert (answer.status_code, answer.json()["code"]) == (422, "REQUEST_INVALID")
+        assert answer.headers["ratelimit"].startswith(f'"writes";r={9 - sent};')
+    assert (await post(api.url, b"{", **key)).status_code == 429
+    for body in NO_BODIES:
+        assert (await post(api.url, body, Authorization="Bearer wm_x")).json()["code"] == "KEY_INVALID"
 
 
 async def test_what_asks_for_no_key_is_never_limited(api: Api):

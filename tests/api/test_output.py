@@ -3,14 +3,25 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.api.conftest import RESTART, Api, eventually, serve_api
 from tests.api.fake_gateway import Script
+from tests.api.following import following
+from wingman_api.events.streams import WITHOUT_KEY
+from wingman_api.executions import signals
+from wingman_api.executions.executions import QUIET, Executions
+from wingman_api.executions.record import Execution
+from wingman_api.executions.store import ExecutionStore
 from wingman_api.settings import load
+from wingman_api.system.store import Database
 
 
 async def events(response: httpx.Response) -> AsyncIterator[tuple[str, str | None, Any]]:
@@ -146,6 +157,111 @@ async def test_where_no_relay_is_left_the_outcome_counts_after_a_grace(api: Api)
     reading = asyncio.create_task(follow(api, execution_id))
     api.clock.ahead += timedelta(seconds=11)
     assert [data.get("text") for _, _, data in await reading] == ["a", "b", None]
+
+
+async def running(api: Api) -> tuple[str, asyncio.Event]:
+    """The path of the output of an execution that goes on until the event is set."""
+    gate = asyncio.Event()
+    api.gateway.scripts[RESTART] = Script(output=[("stdout", b"a")], gate=gate)
+    execution_id = (await api.execute(await api.approved())).json()["execution_id"]
+    return f"/executions/{execution_id}/output", gate
+
+
+async def test_a_key_has_so_many_streams_of_events_and_output_together(api: Api, environ: dict[str, str]):
+    environ["WINGMAN_EVENT_STREAMS"] = "2"
+    path, gate = await running(api)
+    async with serve_api(load(environ), api.clock, []) as (url, app):
+        there = replace(api, url=url, app=app)
+        async with (
+            following(url, await api.key("worker")) as first,
+            await there.client("worker") as client,
+            client.stream("GET", path) as second,
+        ):
+            assert (first.status, second.status_code) == (200, 200)
+            refused = await client.get(path)
+            problem = refused.json()
+            assert (refused.status_code, problem["code"]) == (429, "LIMIT_EXCEEDED")
+            assert problem["detail"] == "the key has 2 streams open"
+            async with await there.client("operator") as other, other.stream("GET", path) as third:
+                assert third.status_code == 200
+
+        async def free() -> bool | None:
+            return not app.state.streams._open or None
+
+        await eventually(free)
+        gate.set()
+        assert [name for name, _, _ in await follow(there, path.split("/")[2])] == ["stdout", "finished"]
+        await eventually(free)
+
+
+async def test_callers_without_a_key_have_few_streams_an_address(api: Api):
+    path, gate = await running(api)
+    async with await api.client(None) as client, AsyncExitStack() as stack:
+        for _ in range(WITHOUT_KEY):
+            assert (await stack.enter_async_context(client.stream("GET", path))).status_code == 200
+        refused = await client.get(path)
+        assert (refused.status_code, refused.json()["detail"]) == (429, f"the address has {WITHOUT_KEY} streams open")
+        async with await api.client("worker") as keyed, keyed.stream("GET", path) as another:
+            assert another.status_code == 200
+        await api.app.state.streams.check()
+    gate.set()
+
+    async def free() -> bool | None:
+        return not api.app.state.streams._without_key or None
+
+    await eventually(free)
+
+
+async def test_a_stream_ends_when_its_key_is_revoked_and_those_of_others_go_on(api: Api):
+    path, gate = await running(api)
+    async with (
+        await api.client("worker") as client,
+        await api.client("operator") as other,
+        client.stream("GET", path) as response,
+        other.stream("GET", path) as goes_on,
+    ):
+        ending, going_on = events(response), events(goes_on)
+        assert [(await anext(stream))[2]["text"] for stream in (ending, going_on)] == ["a", "a"]
+        await api.store.revoke((await api.key("worker")).split("_")[1])
+        await api.app.state.streams.check()
+        assert [name async for name, _, _ in ending] == []
+        gate.set()
+        assert [name async for name, _, _ in going_on] == ["finished"]
+
+
+class Watched(ExecutionStore):
+    """The store, and when it was asked for an execution."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.looks: list[float] = []
+
+    async def get(self, execution_id: str) -> Execution:
+        self.looks.append(asyncio.get_running_loop().time())
+        return await super().get(execution_id)
+
+
+async def test_who_hears_nothing_asks_ever_more_rarely_and_is_still_woken_at_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(signals, "PATIENCE", 0.05)
+    path, gate = await running(api)
+    executions: Executions = api.app.state.executions
+    executions._store = watched = Watched(executions._store._database)
+    async with await api.client("worker") as client, client.stream("GET", path) as response:
+        stream = events(response)
+        assert (await anext(stream))[2]["text"] == "a"
+        begun = len(watched.looks)
+
+        async def looked() -> bool | None:
+            return len(watched.looks) >= begun + 9 or None
+
+        await eventually(looked)
+        gaps = [later - earlier for earlier, later in pairwise(watched.looks[-3:])]
+        assert min(gaps) >= 0.05 * QUIET
+        monkeypatch.setattr(signals, "PATIENCE", 60)  # from its next wait on, the bell alone can wake it
+        gate.set()
+        assert [name async for name, _, _ in stream] == ["finished"]
 
 
 async def test_a_stream_ends_early_when_the_process_closes(api: Api):

@@ -1,11 +1,14 @@
-"""``examples/deploy_tool.py`` against a running Wingman, as its docstring says to use it."""
+"""``examples/deploy_tool.py`` against a running Wingman, as its docstring says to use it, and an API that is busy."""
 
+import importlib.util
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.cli.running import Up, environment, until, wingman
@@ -81,3 +84,73 @@ def test_a_rejection_and_a_forbidden_command_run_nothing(up: Up):
     _, err = (process := tool(up, "docker", "exec", "deployed", "sh", "-c", "id")).communicate(timeout=120)
     assert process.returncode == 125
     assert "POLICY_FORBIDS" in err
+
+
+def loaded() -> Any:  # noqa: ANN401 - a script
+    spec = importlib.util.spec_from_file_location("deploy_tool", TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Busy:
+    """An API that gives one prepared answer after the other, and the last one for ever."""
+
+    def __init__(self, *answers: Callable[[], httpx.Response]) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.pauses: list[float] = []
+        self.tool = loaded()
+        http = httpx.Client(base_url="http://api.test", transport=httpx.MockTransport(self.answer))
+        self.api = self.tool.Api(http, pause=self.pauses.append)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])()
+
+
+def says(status: int, code: str = "", **headers: str) -> Callable[[], httpx.Response]:
+    body = {"code": code, "detail": "what happened", "hint": "what to do"} if code else {"status": "APPROVED"}
+    return lambda: httpx.Response(status, json=body, headers={n.replace("_", "-"): v for n, v in headers.items()})
+
+
+def lost() -> httpx.Response:
+    raise httpx.ReadError("cut")
+
+
+def test_what_got_no_answer_is_sent_again_as_it_was_after_the_time_the_api_says():
+    busy = Busy(
+        says(429, "LIMIT_EXCEEDED", Retry_After="7"),
+        lost,
+        says(503, "DATABASE_UNAVAILABLE", Retry_After="2"),
+        says(409, "IDEMPOTENCY_RUNNING", Retry_After="1"),
+        lambda: httpx.Response(503, text="a proxy's word"),
+        says(200),
+    )
+    assert busy.api.call("POST", "/approvals/request", {"task_name": "t"}) == {"status": "APPROVED"}
+    assert busy.pauses == [7, 2, 2, 1, 16]
+    assert len(busy.requests) == 6
+    assert len({(each.content, each.headers["idempotency-key"]) for each in busy.requests}) == 1
+    again = Busy(says(200))
+    again.api.call("POST", "/approvals/request", {"task_name": "t"})
+    assert again.requests[0].headers["idempotency-key"] != busy.requests[0].headers["idempotency-key"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "sent"),
+    [
+        (says(422, "POLICY_FORBIDS"), "POLICY_FORBIDS: what happened", 1),
+        (says(409, "APPROVAL_SPENT"), "APPROVAL_SPENT", 1),
+        (says(429, "LIMIT_EXCEEDED", Retry_After="3000"), "LIMIT_EXCEEDED", 1),
+        (says(503, "GATEWAY_UNAVAILABLE", Retry_After="2"), "GATEWAY_UNAVAILABLE", 7),
+        (lost, "the API does not answer: cut", 7),
+        (lambda: httpx.Response(502, text="a proxy's word"), "HTTP 502", 1),
+    ],
+)
+def test_a_refusal_is_final_and_so_is_an_outage_that_lasts(answer: Callable[[], httpx.Response], words: str, sent: int):
+    busy = Busy(answer)
+    with pytest.raises(busy.tool.Refused, match=words):
+        busy.api.call("POST", "/approvals/request", {})
+    assert len(busy.requests) == sent

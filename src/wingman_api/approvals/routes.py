@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, cast
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 
 from wingman_api.approvals import cursor as cursors
 from wingman_api.approvals.record import Asked as AskedRecord
@@ -26,7 +26,7 @@ from wingman_api.approvals.schemas import (
 from wingman_api.idempotency.dependencies import REPEATABLE, once
 from wingman_api.idempotency.once import Once
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_core.approval import Status
 from wingman_core.errors import Code
@@ -70,7 +70,7 @@ DECIDING: Final = (
 NOTHING_SAID: Final = Decided()
 """A decision without a body."""
 
-router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/approvals", tags=["approvals"])
 
 
 async def _requests(request: Request) -> Requests:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, cast
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 
 from wingman_api.approvals.schemas import Name
 from wingman_api.audit.receipts import Receipts
@@ -10,7 +10,7 @@ from wingman_api.audit.schemas import MAX_PAGE, AuditPage, CheckpointAnswer, Rec
 from wingman_api.audit.store import AuditLog
 from wingman_api.executions.schemas import ExecutionId
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_core.audit_record import RecordKind
 from wingman_core.errors import Code, WingmanError
@@ -18,7 +18,7 @@ from wingman_core.receipt import Receipt
 
 KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID, Code.ROLE_MISSING)
 
-router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/audit", tags=["audit"])
 
 
 def _log(request: Request) -> AuditLog:

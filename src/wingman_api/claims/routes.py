@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, cast
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 
 from wingman_api.claims.ledger import Entry
 from wingman_api.claims.record import Verification
@@ -19,14 +19,14 @@ from wingman_api.claims.verification import Claims, Wish
 from wingman_api.idempotency.dependencies import REPEATABLE, once
 from wingman_api.idempotency.once import Once
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_core.errors import Code
 
 KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID, Code.ROLE_MISSING)
 CLAIMING: Final = (*KEY, *REPEATABLE, Code.REQUEST_TOO_LARGE, Code.PERSON_MISMATCH)
 
-router = APIRouter(tags=["claims"], dependencies=[Depends(authenticated)])
+router = closed(tags=["claims"])
 
 
 def _claims(request: Request) -> Claims:

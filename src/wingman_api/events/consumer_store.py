@@ -1,6 +1,7 @@
 """All SQL on consumers of the feed and their notes.
 
-Guarantees: a change is one transaction on a locked row; counts and sizes are bounded; notes go with their consumer.
+Guarantees: a change is one transaction on a locked row; counts and sizes are bounded, however many write at once;
+notes go with their consumer.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ c.name, c.owner, c.cursor, c.revision, c.updated_at,
 """
 GET: Final = f"SELECT {COLUMNS} FROM event_consumer c WHERE c.name = $1"  # noqa: S608 - a constant of ours
 LIST: Final = f"SELECT {COLUMNS} FROM event_consumer c ORDER BY c.name"  # noqa: S608
+TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('event_consumer ' || lower($1), 0))"
+"""One after the other, until the transaction ends; a statement of its own, so that the next one sees what was made."""
 OWNED: Final = "SELECT count(*) FROM event_consumer WHERE lower(owner) = lower($1)"
 INSERT: Final = """
 INSERT INTO event_consumer (name, owner, cursor, revision, updated_at) VALUES ($1, $2, $3, 1, $4)
@@ -91,6 +94,7 @@ class ConsumerStore:
     ) -> Consumer:
         """Store a new consumer; raise ``WingmanError`` (CONSUMER_CHANGED) where the name is taken."""
         async with self._database.transaction() as connection:
+            await connection.execute(TURN, owner)
             if await connection.fetchval(OWNED, owner) >= MAX_CONSUMERS:
                 raise LimitExceeded(
                     Code.LIMIT_EXCEEDED, f"a person has at most {MAX_CONSUMERS} consumers", hint="delete one first"

@@ -1,13 +1,13 @@
 """``/events``: follow what happens; ``/events/consumers``: a durable place in it, with notes."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, cast
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from wingman_api.events.consumers import Consumers
+from wingman_api.events.dependencies import held
 from wingman_api.events.event import EventType, StreamItem
 from wingman_api.events.feed import Feed, Wanted, events_lost
 from wingman_api.events.schemas import (
@@ -23,7 +23,7 @@ from wingman_api.events.schemas import (
 )
 from wingman_api.events.streams import Place, Streams
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_core.errors import CallerRefused, Code
 
@@ -33,7 +33,7 @@ STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": StreamItem, "description": "Server-sent events: `id` is the position, `data` is one of these."}
 }
 
-router = APIRouter(prefix="/events", tags=["events"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/events", tags=["events"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,6 @@ Keeper = Annotated[Caller, Depends(permitted(Permission.CONSUME))]
 Named = Annotated[ConsumerName, Path(description="The consumer's name.")]
 
 
-async def _place(streams: TheStreams, caller: Reader) -> AsyncIterator[Place]:
-    """Hold a place for as long as the stream lasts."""
-    with streams.place(caller.key_id or "") as place:
-        yield place
-
-
 async def _span(
     feed: TheFeed,
     service: Service,
@@ -116,7 +110,7 @@ async def follow_events(  # noqa: PLR0913 - query parameters
     streams: TheStreams,
     caller: Reader,
     span: Annotated[Span, Depends(_span)],
-    place: Annotated[Place, Depends(_place)],
+    place: Annotated[Place, Depends(held)],
     *,
     types: Annotated[list[EventType] | None, Query(max_length=20, description="Only these; repeat it.")] = None,
     follow: Annotated[bool, Query(description="False: end after what there is, instead of waiting for more.")] = True,

@@ -1,12 +1,13 @@
-"""Open streams of events: who has how many, what each sends, and when it ends.
+"""Open streams: who has how many, what each stream of events sends, and when it ends.
 
-Guarantees: a key has at most so many streams in this process; a stream says where it stands before anything
-else, and at least every ``beat`` seconds that it lives; it ends when the process closes, and within seconds of
-its key's revocation. A reader that does not keep up costs its connection alone (``connection``), and can resume.
+Guarantees: a key has at most so many streams in this process, of events and of output together, and so has an address
+that sends none; a stream of events says where it stands before anything else, and at least every ``beat`` seconds
+that it lives; it ends when the process closes, and any stream within seconds of its key's revocation. A reader that
+does not keep up costs its connection alone (``connection``), and can resume.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,8 @@ from wingman_core.errors import CallerRefused, Code, LimitExceeded, WingmanError
 
 MAX_STREAMS: Final = 2000
 """Open at once in one process, whosever they are."""
+WITHOUT_KEY: Final = 4
+"""Open at once for one address that sends no key."""
 BEAT: Final = 15.0
 GUARD: Final = 5.0
 """Seconds between two looks at whether the keys of open streams are still good."""
@@ -32,7 +35,7 @@ Require = Callable[[str], Awaitable[object]]
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """One open stream's place among the others of its key."""
+    """One open stream's place among the others of its key, or of its address."""
 
     revoked: bool = False
 
@@ -58,23 +61,35 @@ class Streams:
         self._log = log
         self._beat = beat
         self._open: dict[str, set[Place]] = {}
+        self._without_key: dict[str, set[Place]] = {}
+
+    def place(self, key_id: str) -> AbstractContextManager[Place]:
+        """Lend a place for one stream of the key; raise ``LimitExceeded`` where it, or the process, has enough."""
+        return self._lent(self._open, key_id, self._per_key, "the key", "close one, or follow with one alone")
+
+    def place_without_key(self, address: str) -> AbstractContextManager[Place]:
+        """Lend a place for one stream from ``address`` (as ``subject_of`` has it) without a key; raise as ``place``."""
+        return self._lent(self._without_key, address, WITHOUT_KEY, "the address", "close one, or send an API key")
 
     @contextmanager
-    def place(self, key_id: str) -> Iterator[Place]:
-        """Lend a place for one stream of the key; raise ``LimitExceeded`` where it has enough."""
-        mine = self._open.get(key_id, set())
-        if len(mine) >= self._per_key or sum(map(len, self._open.values())) >= MAX_STREAMS:
+    def _lent(self, lent: dict[str, set[Place]], whose: str, most: int, who: str, hint: str) -> Iterator[Place]:
+        mine = lent.get(whose, set())
+        if len(mine) >= most:
+            raise LimitExceeded(Code.LIMIT_EXCEEDED, f"{who} has {len(mine)} streams open", hint=hint)
+        if sum(len(places) for each in (self._open, self._without_key) for places in each.values()) >= MAX_STREAMS:
             raise LimitExceeded(
-                Code.LIMIT_EXCEEDED, f"the key has {len(mine)} streams open", hint="close one, or follow with one alone"
+                Code.LIMIT_EXCEEDED,
+                f"this process has {MAX_STREAMS} streams open, whosever they are",
+                hint="try again in a moment",
             )
         place = Place()
-        self._open.setdefault(key_id, mine).add(place)
+        lent.setdefault(whose, mine).add(place)
         try:
             yield place
         finally:
             mine.discard(place)
             if not mine:
-                self._open.pop(key_id, None)
+                lent.pop(whose, None)
 
     async def guard(self) -> None:
         """End the streams of keys that are no longer good, for ever."""

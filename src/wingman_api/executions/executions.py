@@ -8,6 +8,7 @@ from typing import Final
 
 from wingman_api.approvals.record import Command, Record
 from wingman_api.approvals.requests import Requests
+from wingman_api.events.streams import Place
 from wingman_api.executions.minting import Mint
 from wingman_api.executions.record import Execution, OutputRow, Started
 from wingman_api.executions.relay import Errand, Relay
@@ -21,6 +22,8 @@ from wingman_core.errors import ApprovalRefused, CallerRefused, CapabilityRefuse
 
 APPROVAL: Final = re.compile(r"(apr_[a-z2-7]{26})(?:\.(0|[1-9][0-9]{0,2}))?")
 BATCH: Final = 64
+QUIET: Final = 5
+"""How many times ``PATIENCE`` seconds a reader who hears nothing waits at most before it asks the database."""
 GRACE: Final = timedelta(seconds=10)
 """How long after RESULT and the last output more may still come, where no relay said that it is complete."""
 
@@ -83,24 +86,40 @@ class Executions:
             raise unknown(execution_id)
         return execution
 
-    async def output(self, execution_id: str, after: int) -> AsyncIterator[OutputRow | Execution]:
+    async def output(self, execution_id: str, after: int, place: Place) -> AsyncIterator[OutputRow | Execution]:
         """Yield stored output after the piece numbered ``after``, as it comes; the finished execution last.
 
-        Ends without the execution when the process closes: whoever reads comes again and continues.
+        Ends without the execution when the process closes, or the key of ``place`` is revoked: whoever reads comes
+        again and continues.
         """
+        quiet = 1
         with self._signals.bell(execution_id) as bell:
-            while not self._closing.is_set():
+            while not self._over(place):
                 execution = await self._store.get(execution_id)
                 rows = await self._store.output(execution_id, after, BATCH)
                 for row in rows:
                     yield row
                     after = row.seq
                 if rows:
+                    quiet = 1
                     continue
                 if self._complete(execution):
                     yield execution
                     return
-                await rung(bell)
+                quiet = 1 if await self._heard(bell, place, quiet) else min(2 * quiet, QUIET)
+
+    async def _heard(self, bell: asyncio.Event, place: Place, times: int) -> bool:
+        """Wait so many times ``PATIENCE`` seconds for the bell, and return whether it rang."""
+        for _ in range(times):
+            if await rung(bell):
+                return True
+            if self._over(place):
+                break
+        return False
+
+    def _over(self, place: Place) -> bool:
+        """Whether a reader has to go."""
+        return self._closing.is_set() or place.revoked
 
     async def _token_id(self, once: Once[Started] | None, approval_id: str) -> str:
         """Return the id for the token, an earlier try's where there was one; raise ``Replayed``."""

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, assert_never, cast
 
-from fastapi import APIRouter, Depends, Header, Path, Request, status
+from fastapi import Depends, Header, Path, Request, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from wingman_api.events.dependencies import held
+from wingman_api.events.streams import Place
 from wingman_api.executions.executions import Executions
 from wingman_api.executions.record import Execution, OutputRow, Started
 from wingman_api.executions.schemas import (
@@ -19,7 +21,7 @@ from wingman_api.executions.schemas import (
 from wingman_api.idempotency.dependencies import REPEATABLE, once
 from wingman_api.idempotency.once import Once
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_core.errors import Code
 
@@ -55,7 +57,7 @@ OUTPUT: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 
-router = APIRouter(prefix="/executions", tags=["executions"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/executions", tags=["executions"])
 
 
 async def _executions(request: Request) -> Executions:
@@ -87,7 +89,7 @@ async def start_execution(wanted: ToExecute, service: Service, caller: Starter, 
 
 
 @router.get(
-    "/{execution_id}",  # noqa: FAST003 - a path parameter of ``_known``
+    "/{execution_id}",
     operation_id="getExecution",
     responses=declared(*KEY, Code.EXECUTION_UNKNOWN),
 )
@@ -97,18 +99,19 @@ async def get_execution(execution: Known) -> ExecutionView:
 
 
 @router.get(
-    "/{execution_id}/output",  # noqa: FAST003 - a path parameter of ``_known``
+    "/{execution_id}/output",
     operation_id="followExecutionOutput",
     response_class=EventSourceResponse,
-    responses={**OUTPUT, **declared(*KEY, Code.EXECUTION_UNKNOWN)},
+    responses={**OUTPUT, **declared(*KEY, Code.EXECUTION_UNKNOWN, Code.LIMIT_EXCEEDED)},
 )
 async def follow_output(
     execution: Known,
     service: Service,
+    place: Annotated[Place, Depends(held)],
     last_event_id: Annotated[int, Header(ge=-1, le=2**53, description="Continue after this event.")] = -1,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the redacted output from the start, or after ``Last-Event-ID``; ``finished`` is the last event."""
-    async for item in service.output(execution.id, last_event_id):
+    async for item in service.output(execution.id, last_event_id, place):
         match item:
             case OutputRow(seq, stream, _):
                 yield ServerSentEvent(event=stream, id=str(seq), data=OutputEvent.of(item))

@@ -1,6 +1,6 @@
 """Wakes who waits for output, whichever process stored it.
 
-Guarantees: nothing but speed depends on it: who waits looks again after ``PATIENCE`` seconds anyway.
+Guarantees: nothing but speed depends on it: who waits looks again by itself after a while.
 """
 
 import asyncio
@@ -65,11 +65,12 @@ class Signals:
                 del self._bells[name]
 
 
-async def rung(bell: asyncio.Event) -> None:
-    """Return when the bell rings, or after ``PATIENCE`` seconds; either way it is silent again."""
+async def rung(bell: asyncio.Event) -> bool:
+    """Return whether the bell rings within ``PATIENCE`` seconds; either way it is silent again."""
     try:
         async with asyncio.timeout(PATIENCE):
             await bell.wait()
     except TimeoutError:
-        return
+        return False
     bell.clear()
+    return True

@@ -1,8 +1,9 @@
 """From an ``Authorization`` header to a caller.
 
 Guarantees: an unknown id costs as much time as a wrong secret, and an address that presented too many of either is
-refused before anything is hashed or read; a key that was revoked, or changed, is so here after ``ROW_SECONDS`` at
-most; one hash is computed at a time, and a caller in good standing waits for none.
+refused before anything is hashed or read; who has no key where one is needed counts as well; a key that was revoked,
+or changed, is so here after ``ROW_SECONDS`` at most; one hash is computed at a time, and a caller in good standing
+waits for none.
 """
 
 import asyncio
@@ -74,6 +75,7 @@ class Authenticator:
         """Return the caller behind the ``Authorization`` headers; raise ``CallerRefused``, or ``QuotaExceeded``."""
         if not headers:
             if self._anonymous_role is None:
+                await visit.count(None)
                 raise CallerRefused(
                     Code.KEY_MISSING, "the request has no API key", hint="send Authorization: Bearer wm_..."
                 )

@@ -1,10 +1,16 @@
-"""How routes ask who calls: ``authenticated`` for a router, ``permitted`` for a route."""
+"""How routes ask who calls: ``closed`` makes a router, ``permitted`` is for a route.
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, cast
+Guarantees: on a closed router nothing of a request but its head is read before its caller is known and counted, so
+that a body that is no JSON passes neither authentication nor limits; and each request is counted once.
+"""
 
-from fastapi import Depends, Request
+from collections.abc import Awaitable, Callable, Coroutine
+from enum import Enum
+from typing import Annotated, Any, Final, cast
+
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 
 from wingman_api.edge import fields_of
@@ -15,6 +21,8 @@ from wingman_api.limits.visit import Quotas, Visit
 from wingman_core.quota import subject_of
 
 READING: Final = frozenset({"GET", "HEAD"})
+CALLER: Final = "caller"
+"""Where a request's state holds who calls."""
 
 
 class _Authentication(SecurityBase):
@@ -24,10 +32,11 @@ class _Authentication(SecurityBase):
     scheme_name = "ApiKey"
 
     async def __call__(self, request: Request) -> Caller:
-        """Return who calls, and count the request; raise ``CallerRefused`` (KEY_...), ``QuotaExceeded``.
+        """Return who calls, as the route has found out; ``declared`` says what that may refuse."""
+        return cast("Caller", request.scope["state"][CALLER])
 
-        A router that has this dependency is limited as well as closed, and ``declared`` says so of its routes.
-        """
+    async def find(self, request: Request) -> Caller:
+        """Return who calls, and count the request; raise ``CallerRefused`` (KEY_...), ``QuotaExceeded``."""
         authenticator = cast("Authenticator", request.app.state.authenticator)
         visit = Visit(
             cast("Limiter", request.app.state.limiter),
@@ -42,6 +51,25 @@ class _Authentication(SecurityBase):
 
 
 authenticated: Final = _Authentication()
+
+
+class _ClosedRoute(APIRoute):
+    """A route that knows its caller before it looks at the body, which FastAPI parses before any dependency."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler behind the check."""
+        handle = super().get_route_handler()
+
+        async def known(request: Request) -> Response:
+            request.scope["state"][CALLER] = await authenticated.find(request)
+            return await handle(request)
+
+        return known
+
+
+def closed(*, tags: list[str | Enum], prefix: str = "") -> APIRouter:
+    """Return a router whose every route asks for a key and is limited."""
+    return APIRouter(prefix=prefix, tags=tags, dependencies=[Depends(authenticated)], route_class=_ClosedRoute)
 
 
 def address_of(request: Request) -> str:

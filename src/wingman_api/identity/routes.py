@@ -2,17 +2,17 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from wingman_api.identity.caller import Caller
-from wingman_api.identity.dependencies import authenticated
+from wingman_api.identity.dependencies import authenticated, closed
 from wingman_api.identity.schemas import WhoAmI
 from wingman_api.problems import declared
 from wingman_core.errors import Code
 
 KEY: Final = (Code.KEY_MISSING, Code.KEY_INVALID)
 
-router = APIRouter(prefix="/whoami", tags=["identity"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/whoami", tags=["identity"])
 
 
 @router.get("", operation_id="getWhoAmI", responses=declared(*KEY))

@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 from pydantic_core import to_json
 
 from wingman_api.approvals.routes import BODY, KEY
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated
+from wingman_api.identity.dependencies import authenticated, closed
 from wingman_api.instructions.checking import check
 from wingman_api.instructions.schemas import CheckAnswer, Instruction, document
 from wingman_api.problems import declared
 
-router = APIRouter(tags=["instructions"], dependencies=[Depends(authenticated)])
+router = closed(tags=["instructions"])
 
 
 @router.post("/check", operation_id="checkInstruction", responses=declared(*KEY, *BODY), response_model=CheckAnswer)

@@ -2,18 +2,18 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 
 from wingman_api.approvals.requests import Requests
 from wingman_api.approvals.routes import KEY, PREVIEW
 from wingman_api.approvals.schemas import Name
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.previews import PreviewView
 from wingman_api.problems import declared
 from wingman_core.errors import Code
 
-router = APIRouter(prefix="/policy", tags=["policy"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/policy", tags=["policy"])
 
 
 async def _requests(request: Request) -> Requests:

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Final, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
 from wingman_api.identity.caller import Caller, Permission
-from wingman_api.identity.dependencies import authenticated, permitted
+from wingman_api.identity.dependencies import closed, permitted
 from wingman_api.problems import declared
 from wingman_api.tokens.schemas import TokenAnswer, Wanted
 from wingman_api.tokens.tokens import Tokens
@@ -25,7 +25,7 @@ MINTING: Final = (
     Code.OPERATION_MISMATCH,
 )
 
-router = APIRouter(prefix="/gateway", tags=["executions"], dependencies=[Depends(authenticated)])
+router = closed(prefix="/gateway", tags=["executions"])
 
 
 def _tokens(request: Request) -> Tokens:
