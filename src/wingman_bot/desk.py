@@ -91,7 +91,7 @@ class Desk:
     def wake(self, request_id: str, *, urgent: bool = False) -> None:
         """Have a request shown as it is now; the ``urgent`` ones first."""
         note = self._ledger.notes.get(request_id)
-        if note is None or note.get("gone"):
+        if note is None:
             return
         if request_id in self._busy:
             self._again.add(request_id)
@@ -180,7 +180,7 @@ class Desk:
         note = self._ledger.notes.get(request_id, note)
         if note.get("h") != wanted.seal and not await self._edited(note, wanted):
             self._log.warning("desk.card_gone", request=request_id)
-            self._ledger.keep({request_id: self._noted(request_id, gone=True)})
+            self._ledger.keep({request_id: None})  # it was sent, and that is that; /show and /approve still work
             return
         # 5. Done, for now or for good.
         if is_over(request, executions, self._now()):
@@ -204,6 +204,10 @@ class Desk:
                 await self._telegram.edit_buttons(chat, int(note["d"]), wanted.buttons)
         except Gone:
             return False
+        except Refused:
+            if chat == self._chat:
+                raise
+            return False  # a chat of earlier settings, which the bot has left
         return True
 
     async def _executions(self, request: Request) -> dict[str, Execution]:

@@ -161,7 +161,25 @@ async def test_a_card_that_somebody_deleted_is_not_sent_again(office: Office):
 
         await eventually(gone)
         assert len(await office.cards(request_id)) == 1
-        assert bot.desk.waiting == 0
+        assert (bot.desk.waiting, request_id in bot.ledger.notes) == (0, False)
+        await office.says(office.alice, f"/show {request_id}", "✅ Approved")
+
+
+async def test_a_card_in_a_chat_that_the_bot_has_left_is_let_go(office: Office):
+    async with office.bot():
+        request_id = await office.asks()
+        await office.card(request_id)
+    await office.telegram.bars(office.group)
+    async with office.bot(WINGMAN_TELEGRAM_CHATS=str(office.private.id)) as bot:
+        await following(bot)
+        assert (await office.api.decide("bob", request_id, "reject")).status_code == 200
+
+        async def forgotten() -> bool | None:
+            return None if request_id in bot.ledger.notes else True
+
+        await eventually(forgotten)
+        later = await office.asks(task_name="Later")
+        await office.card(later, chat=office.private)
 
 
 async def test_a_bot_that_was_thrown_out_goes_on_once_it_is_back(office: Office, monkeypatch: pytest.MonkeyPatch):
