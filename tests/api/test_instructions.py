@@ -124,3 +124,37 @@ async def test_the_documents_example_is_true(api: Api):
     schemas = (await api.call(None, "GET", "/openapi.json")).json()["components"]["schemas"]
     example = schemas["Instruction"]["example"]
     assert (await api.call(None, "POST", "/check", json=example)).json()["score"] == 100
+
+
+BODIES: dict[str, bytes] = {
+    "right": json.dumps({"instruction": TEN}).encode(),
+    "in another encoding": json.dumps({"instruction": "DELIVERABLES: ä"}, ensure_ascii=False).encode("utf-16"),
+    "with what nobody knows": json.dumps({"instruction": TEN, "more": 1}).encode(),
+    "said twice": b'{"instruction": "MITIGATION: a", "instruction": "BOUNDARIES: b"}',
+    "of another type": b'{"instruction": 7}',
+    "half a surrogate": b'{"instruction": "\\ud800"}',
+    "a control character": b'{"instruction": "\\u0007"}',
+    "no object": b'["instruction"]',
+    "no number": b'{"instruction": "x", "n": NaN}',
+    "cut off": b'{"instruction": "x',
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+async def test_the_short_way_answers_as_the_frameworks_own(api: Api, body: bytes):
+    short, own = [
+        await api.call("worker", "POST", "/check", content=body, headers={"Content-Type": content_type})
+        for content_type in ("application/json", "application/json; charset=utf-8")
+    ]
+    assert short.status_code == own.status_code
+    assert short.json() | {"correlation_id": ""} == own.json() | {"correlation_id": ""}
+    assert {**short.headers}.keys() == {**own.headers}.keys()
+
+
+async def test_a_body_is_not_taken_for_json_without_its_word(api: Api):
+    answers = [
+        await api.call("worker", "POST", "/check", content=BODIES["right"], headers=headers)
+        for headers in ({"Content-Type": "text/plain"}, {})
+    ]
+    assert [answer.status_code for answer in answers] == [422, 422]

@@ -6,7 +6,7 @@ that a body that is no JSON passes neither authentication nor limits; and each r
 
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
@@ -33,7 +33,7 @@ class _Authentication(SecurityBase):
 
     async def __call__(self, request: Request) -> Caller:
         """Return who calls, as the route has found out; ``declared`` says what that may refuse."""
-        return cast("Caller", request.scope["state"][CALLER])
+        return caller_of(request)
 
     async def find(self, request: Request) -> Caller:
         """Return who calls, and count the request; raise ``CallerRefused`` (KEY_...), ``QuotaExceeded``."""
@@ -53,12 +53,15 @@ class _Authentication(SecurityBase):
 authenticated: Final = _Authentication()
 
 
-class _ClosedRoute(APIRoute):
+Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class ClosedRoute(APIRoute):
     """A route that knows its caller before it looks at the body, which FastAPI parses before any dependency."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """Return the handler behind the check."""
-        handle = super().get_route_handler()
+        handle = self.open_handler()
 
         async def known(request: Request) -> Response:
             request.scope["state"][CALLER] = await authenticated.find(request)
@@ -66,10 +69,19 @@ class _ClosedRoute(APIRoute):
 
         return known
 
+    def open_handler(self) -> Handler:
+        """Return what answers once the caller is known."""
+        return super().get_route_handler()
 
-def closed(*, tags: list[str | Enum], prefix: str = "") -> APIRouter:
+
+def caller_of(request: Request) -> Caller:
+    """Return who calls, on a ``ClosedRoute``."""
+    return cast("Caller", request.scope["state"][CALLER])
+
+
+def closed(*, tags: list[str | Enum], prefix: str = "", route_class: type[ClosedRoute] = ClosedRoute) -> APIRouter:
     """Return a router whose every route asks for a key and is limited."""
-    return APIRouter(prefix=prefix, tags=tags, dependencies=[Depends(authenticated)], route_class=_ClosedRoute)
+    return APIRouter(prefix=prefix, tags=tags, dependencies=[Depends(authenticated)], route_class=route_class)
 
 
 def address_of(request: Request) -> str:
