@@ -11,7 +11,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +24,9 @@ from wingman_core.errors import WingmanError
 
 MAX_BODY: Final = 256 * 1024
 HEADER: Final = "X-Correlation-ID"
-STREAM: Final = "text/event-stream"
+STREAM: Final = b"text/event-stream"
+ALWAYS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Of every answer that does not say otherwise."""
 FIELDS: Final = "fields"
 PATIENCE: Final = 30.0
 
@@ -64,12 +66,14 @@ class Edge:
             nonlocal status, streamed
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                streamed = headers.get("content-type", "").startswith(STREAM)
-                headers[HEADER] = correlation_id
-                headers.update(scope["state"].get(FIELDS, {}))
-                headers.setdefault("Cache-Control", "no-store")
-                headers["X-Content-Type-Options"] = "nosniff"
+                given = dict(message["headers"])
+                streamed = given.get(b"content-type", b"").startswith(STREAM)
+                fields = {HEADER: correlation_id, **scope["state"].get(FIELDS, {})}
+                message["headers"] = [
+                    *message["headers"],
+                    *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()),
+                    *(each for each in ALWAYS if each[0] not in given),
+                ]
             await send(message)
 
         try:

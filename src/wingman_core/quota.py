@@ -7,9 +7,10 @@ The fields are those of draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
+from math import ceil
 from typing import Final
 
 FORM: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,3})")
@@ -40,13 +41,17 @@ class Quota:
         """How many requests a process draws at once."""
         return max(1, self.requests // BLOCKS)
 
+    def end(self, window: datetime) -> datetime:
+        """Return when the window that began then is over."""
+        return window + timedelta(seconds=self.seconds)
+
+    def resets_in(self, window: datetime, now: datetime) -> int:
+        """Return the whole seconds, at least 1, until that window is surely over."""
+        return max(1, ceil((self.end(window) - now).total_seconds()))
+
     def window(self, now: datetime) -> datetime:
         """Return when the window that holds ``now`` (aware) began: a multiple of its length since 1970."""
         return datetime.fromtimestamp(int(now.timestamp()) // self.seconds * self.seconds, UTC)
-
-    def resets_in(self, now: datetime) -> int:
-        """Return the whole seconds, at least 1, until the next window has surely begun."""
-        return self.seconds - int(now.timestamp()) % self.seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,10 @@ def test_other_text_is_no_quota(text: str):
 )
 def test_a_window_begins_at_a_multiple_of_its_length(after: timedelta, window: int, resets_in: int):
     quota = Quota.of("reads", "600/60")
-    assert quota.window(EPOCH + after) == EPOCH + timedelta(seconds=window)
-    assert quota.resets_in(EPOCH + after) == resets_in
+    began = quota.window(EPOCH + after)
+    assert began == EPOCH + timedelta(seconds=window)
+    assert quota.resets_in(began, EPOCH + after) == resets_in
+    assert quota.resets_in(began, quota.end(began) + after) == 1
 
 
 def test_every_process_means_the_same_window_whatever_its_time_zone():

@@ -76,9 +76,9 @@ def document(report: Report) -> dict[str, object]:
         "approved": standing.approved,
         "score": standing.score,
         "missing_sections": standing.missing,
-        "policy_checks": {check.value: check not in standing.failed for check in Check},
+        "policy_checks": {check: check not in standing.failed for check in Check},
         "sections": {
-            section.value: _section(part, withheld=section in withheld) for section, part in report.sections.items()
+            section: _section(part, withheld=section in withheld) for section, part in report.sections.items()
         },
         "findings": [
             {"check": finding.check, "rule": finding.rule, "line": finding.line, "message": finding.message}

@@ -47,6 +47,7 @@ class _Lease:
 
     quota: Quota
     starts_at: datetime
+    ends_at: datetime
     left: int = 0
     taken: int = 0
     """What all processes have drawn, as of the last look."""
@@ -64,7 +65,7 @@ class _Lease:
     def standing(self, now: datetime) -> Standing:
         """Return what is left, as far as is known here."""
         remaining = self.left + max(0, self.quota.requests - self.taken)
-        resets_in = self.quota.resets_in(now) if self.quota.window(now) == self.starts_at else 1
+        resets_in = self.quota.resets_in(self.starts_at, now)
         return Standing(self.quota, self.starts_at, remaining, resets_in)
 
 
@@ -82,33 +83,35 @@ class Limiter:
 
         Without the database a ``lenient`` request passes, and for any other one ``Unavailable`` is raised.
         """
-        lease = self._lease(quota, subject)
+        now = self._now()
+        lease = self._lease(quota, subject, now)
         while lease.left == 0:
             if lease.taken >= quota.requests:
-                raise QuotaExceeded(lease.standing(self._now()))
+                raise QuotaExceeded(lease.standing(now))
             try:
                 await self._draw(lease, subject)
             except Unavailable:
                 if not lenient:
                     raise
                 lease.pass_unshared()
+            now = self._now()
         lease.left -= 1
-        return lease.standing(self._now())
+        return lease.standing(now)
 
     def give_back(self, subject: str, standing: Standing) -> None:
         """Uncount one request that ``take`` counted, where its window goes on."""
-        lease = self._lease(standing.quota, subject)
+        lease = self._lease(standing.quota, subject, self._now())
         if lease.starts_at == standing.window:
             lease.left += 1
 
-    def _lease(self, quota: Quota, subject: str) -> _Lease:
-        """Return what is held of the current window."""
-        starts_at = quota.window(self._now())
+    def _lease(self, quota: Quota, subject: str, now: datetime) -> _Lease:
+        """Return what is held of the window that holds ``now``."""
         lease = self._leases.get((quota.name, subject))
-        if lease is None or lease.starts_at != starts_at:
+        if lease is None or not lease.starts_at <= now < lease.ends_at:
             if len(self._leases) >= MOST_SUBJECTS:
                 self._leases.clear()  # blocks are lost with it, which refuses earlier and never later
-            lease = self._leases[quota.name, subject] = _Lease(quota, starts_at)
+            starts_at = quota.window(now)
+            lease = self._leases[quota.name, subject] = _Lease(quota, starts_at, quota.end(starts_at))
         return lease
 
     async def _draw(self, lease: _Lease, subject: str) -> None:
