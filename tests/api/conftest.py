@@ -134,7 +134,7 @@ class Api:
             await connection.close()
 
 
-async def eventually(look: Callable[[], Any], seconds: float = 10) -> Any:
+async def eventually(look: Callable[[], Any], seconds: float = 30) -> Any:
     """What ``look`` returns, once it is not None."""
     deadline = asyncio.get_running_loop().time() + seconds
     while (found := await look()) is None:

@@ -24,7 +24,7 @@ class BotProcess:
 
     async def ended(self) -> tuple[int, str, str]:
         """Its exit code and all it printed, once it ends by itself."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             out, err = await self._process.communicate()
         assert self._process.returncode is not None
         return self._process.returncode, out.decode(), err.decode()

@@ -97,7 +97,7 @@ class Office:
         return request_id
 
     async def card(
-        self, request_id: str, having: str = "", *, chat: Chat | None = None, seconds: float = 10
+        self, request_id: str, having: str = "", *, chat: Chat | None = None, seconds: float = 60
     ) -> Message:
         """The request's card, once its buttons are there and its text has ``having``."""
 

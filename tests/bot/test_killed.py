@@ -53,20 +53,20 @@ class Telling:
         return await task
 
     async def _told(self, story: Callable[["Telling"], Awaitable[str]]) -> str:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             return await story(self)
 
     async def approves(self, person: Person, request_id: str, enough: str) -> None:
         """Tap whatever approves until the card says enough."""
         while True:
-            card = await self.office.card(request_id, seconds=30)
+            card = await self.office.card(request_id, seconds=90)
             if enough in card.text:
                 return
             again = [button for button in card.buttons if button.text.startswith("Yes, approve")]
             label = "Yes, approve" if again else "Approve"
             with suppress(AssertionError):  # the card is another one already
                 tap = await self.office.telegram.taps(person, card, label)
-                await self.office.telegram.answer(tap, seconds=30)  # every tap is answered, whoever died meanwhile
+                await self.office.telegram.answer(tap, seconds=90)  # every tap is answered, whoever died meanwhile
             if label == "Yes, approve" or "Approve" in [b.text for b in card.buttons]:
                 await self._changed(request_id, card)
 
@@ -86,7 +86,7 @@ async def simple(telling: Telling) -> str:
     request_id = await office.asks(task_name=f"simple {telling.at}")
     await telling.approves(office.alice, request_id, "✅ Approved")
     assert (await office.api.execute(request_id)).status_code == 202
-    await office.card(request_id, "🏁 Finished", seconds=30)
+    await office.card(request_id, "🏁 Finished", seconds=90)
     return request_id
 
 
@@ -116,7 +116,7 @@ async def long(telling: Telling) -> str:
         office.group, lambda m: bool(m.document and m.buttons and request_id in m.text), seconds=30
     )
     assert (await office.api.decide("bob", request_id, "reject")).status_code == 200
-    await office.telegram.message(office.group, lambda m: request_id in m.text and "⛔ Rejected" in m.text, seconds=30)
+    await office.telegram.message(office.group, lambda m: request_id in m.text and "⛔ Rejected" in m.text, seconds=90)
     return request_id
 
 
@@ -125,7 +125,7 @@ async def typed(telling: Telling) -> str:
     office = telling.office
     request_id = await office.asks(task_name=f"typed {telling.at}")
     await office.telegram.says(office.alice, office.group, f"/reject {request_id} not on a Friday")
-    await office.card(request_id, "⛔ Rejected", seconds=30)
+    await office.card(request_id, "⛔ Rejected", seconds=90)
     return request_id
 
 

@@ -36,17 +36,17 @@ async def test_a_process_that_is_killed_again_and_again_misses_nothing(office: O
         asked += [await office.asks(task_name=f"Task {number}.{part}") for part in range(1 + number % 2)]
         before = len(await office.telegram.calls("sendMessage"))
         async with bot_process(office) as process:
-            await office.telegram.called("sendMessage", before + 1, seconds=30)
+            await office.telegram.called("sendMessage", before + 1, seconds=90)
             await asyncio.sleep(0.02 * number)
             await tap_what_waits()
             await asyncio.sleep(0.01 * (number % 5))
             await process.end(signal.SIGKILL)
     async with bot_process(office) as process:
         for request_id in asked:
-            card = await office.card(request_id, seconds=60)
+            card = await office.card(request_id, seconds=100)
             if await office.status(request_id) == "PENDING":
                 await office.telegram.taps(office.alice, card, "Approve")
-            await office.card(request_id, "✅ Approved", seconds=60)
+            await office.card(request_id, "✅ Approved", seconds=100)
             assert len(await office.cards(request_id)) == 1
         code, _, err = await process.end()
         assert (code, err) == (0, "")
@@ -57,7 +57,7 @@ async def test_a_process_that_is_killed_again_and_again_misses_nothing(office: O
 async def test_it_stops_when_asked_and_logs_json_without_secrets(office: Office, tmp_path: Path):
     alive = tmp_path / "alive"
     async with bot_process(office, WINGMAN_BOT_LIVENESS_FILE=str(alive)) as process:
-        await office.card(await office.asks(), seconds=30)
+        await office.card(await office.asks(), seconds=90)
         assert is_alive(alive)
         assert json.loads(alive.read_text())["telegram"] == "ok"
         code, out, err = await process.end(signal.SIGINT)
@@ -91,13 +91,13 @@ async def test_what_it_cannot_work_with_is_one_line(office: Office, changes: dic
 
 async def test_a_second_process_takes_over_and_the_first_says_so(office: Office):
     async with bot_process(office) as first:
-        await office.card(await office.asks(task_name="One"), seconds=30)
+        await office.card(await office.asks(task_name="One"), seconds=90)
         async with bot_process(office):
             await taken_over(office)
             request_id = await office.asks(task_name="Two")
             code, _, err = await first.ended()
             assert (code, "another bot uses this consumer" in err) == (EXIT_SUPERSEDED, True)
-            await office.card(request_id, seconds=30)
+            await office.card(request_id, seconds=90)
             assert len(await office.cards(request_id)) == 1
 
 

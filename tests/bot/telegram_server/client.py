@@ -26,7 +26,7 @@ from tests.bot.telegram_server import wire
 from tests.bot.telegram_server.wire import Call, Chat, Commands, Limits, Message, Person, Tap
 
 REPOSITORY = Path(__file__).parent.parent.parent.parent
-SECONDS = 10.0
+SECONDS = 60.0
 """How long a test waits for something unless it says otherwise."""
 
 Seen = TypeVar("Seen")
@@ -325,7 +325,7 @@ async def telegram_server(*, token: str | None = None, port: int = 0) -> AsyncIt
             line = await process.stdout.readline()
         assert line, "the server ended before it listened"
         said = json.loads(line)
-        async with httpx.AsyncClient(base_url=said["url"], timeout=60, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=said["url"], timeout=150, trust_env=False) as http:
             yield Telegram(said["url"], said["token"], http)
     finally:
         process.stdin.close()
