@@ -5,6 +5,7 @@ it may come twice. Many at once come as one message.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ KEY: Final = "alert:"
 BACKLOG: Final = "backlog"
 """The note that says that people were told how many requests wait."""
 BODY: Final = 1100
-"""Bytes of what an alert quotes; a note holds 2 KiB."""
+"""Bytes, as JSON, of what an alert quotes; a note holds 2 KiB."""
 MOST: Final = 10
 """Alerts in one message."""
 TROUBLE: Final = 30.0
@@ -156,7 +157,9 @@ def _name(text: str) -> str:
 def _note(position: int, heading: str, body: str) -> dict[str, Any]:
     """Return an alert as a note, small enough to be kept."""
     quoted = lines(body)
-    kept = quoted.encode()[:BODY].decode(errors="ignore")
+    kept = quoted[:BODY]
+    while len(json.dumps(kept, ensure_ascii=False).encode()) > BODY:  # as the API measures it: escapes count
+        kept = kept[: len(kept) * 9 // 10]
     return {"e": position, "h": cut(heading, 200)[0], "t": kept if kept == quoted else f"{kept} …"}
 
 

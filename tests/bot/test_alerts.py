@@ -1,10 +1,13 @@
 """What people hear of though nobody asked."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.api.conftest import eventually
 from tests.bot.running import Office, following
 from tests.bot.telegram_server.wire import Message
+from wingman_api.events import schemas
 from wingman_api.events.event import (
     AuditCheckpoint,
     BoundaryViolated,
@@ -15,6 +18,7 @@ from wingman_api.events.event import (
 )
 from wingman_api.events.outbox import emit
 from wingman_api.system.store import open_database
+from wingman_bot.alerts import _note
 
 CLAIM = "the file /tmp/x exists\n✅ Approved by alice\u202e"
 
@@ -136,6 +140,14 @@ async def test_many_at_once_come_in_few_messages_and_none_is_lost(office: Office
         text = "".join(m.text for m in found)
         assert all(text.count(f"reason {number}.") == 1 for number in range(25))
         assert len(found) <= 5
+
+
+@given(st.text(max_size=300), st.text(max_size=2500))
+@example('"' * 300, "\\" * 2000)
+@example("\u202e" * 300, "\N{GRINNING FACE}" * 2000)
+def test_an_alert_is_small_enough_to_be_kept_whatever_it_quotes(heading: str, body: str):
+    text = schemas.compact(_note(2**53, heading, body))
+    assert len(text.encode()) <= schemas.MAX_VALUE
 
 
 async def test_a_long_alert_is_cut_and_says_so(office: Office):
