@@ -107,6 +107,8 @@ async def measure(readers: int, rate: float, seconds: float) -> None:
                 "WINGMAN_TOKEN_KEY": str(place / "token.pem"),
                 "WINGMAN_TOKEN_KID": kid,
                 "WINGMAN_EVENT_STREAMS": str(max(32, readers)),
+                "WINGMAN_CLAIMS_LEDGER": str(place / "claims_audit.jsonl"),
+                **{f"WINGMAN_RATE_LIMIT_{what}": "1000000/60" for what in ("READS", "WRITES", "ANONYMOUS", "FAILURES")},
             }
             async with open_key_store(
                 access.url, access.password, now=lambda: datetime.now(UTC), random_bytes=secrets.token_bytes
