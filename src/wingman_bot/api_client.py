@@ -162,19 +162,19 @@ class ApiClient:
     async def _call(self, answer: type[Answer], method: str, path: str, **arguments: Any) -> Answer:  # noqa: ANN401
         """Call, and again while nobody answers, until the patience is over."""
         deadline = time.monotonic() + self._patience
-        for delay in delays(0.1, 2.0):
+        waits = delays(0.1, 2.0)
+        while True:
             response: httpx.Response | None = None
             try:
                 response = await self._once(method, path, **arguments)
                 _require_success(response)
                 return _understood(answer, response)
             except WingmanError as error:
-                wait = max(delay, _retry_after(response))
+                wait = max(next(waits), _retry_after(response))
                 again = isinstance(error, Unavailable) or error.code is Code.IDEMPOTENCY_RUNNING
                 if not again or time.monotonic() + wait > deadline:
                     raise
             await asyncio.sleep(wait)
-        raise AssertionError("delays end never")  # pragma: no cover
 
     async def _once(self, method: str, path: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401
         try:
