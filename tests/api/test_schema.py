@@ -49,7 +49,7 @@ class Run:
 
 
 RUNS: Final = {
-    "an operator": Run("operator", anonymous=False, examples=(4, 320), at_least=(200, 10_000)),
+    "an operator": Run("operator", anonymous=False, examples=(4, 360), at_least=(200, 10_000)),
     "nobody, where that is a role": Run(
         None,
         anonymous=True,
