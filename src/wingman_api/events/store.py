@@ -1,7 +1,8 @@
 """All SQL on numbered events.
 
-Guarantees: positions count from 1 without gaps, in the order of commits; whoever has read up to a position has
-missed nothing before it, whatever commits later (docs/decisions/0007-event-order.md).
+Guarantees: positions count from 1 without gaps, in the order of commits (those that one round of numbering finds, in
+the order of their inserts); whoever has read up to a position has missed nothing before it, whatever commits later
+(docs/decisions/0007-event-order.md).
 """
 
 from dataclasses import dataclass

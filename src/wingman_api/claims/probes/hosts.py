@@ -33,6 +33,7 @@ NEVER: Final = tuple(
         "192.0.0.192/32",  # Oracle's
         "224.0.0.0/3",
         "::/128",
+        "::ffff:0:0:0/96",  # translated by whoever translates (RFC 7915), to who knows where
         "64:ff9b:1::/48",  # translated within a site, to who knows where
         "fec0::/10",
         "fd00:ec2::254/128",  # Amazon's
