@@ -1,7 +1,10 @@
-"""``wingman audit tail | verify``: the log as an auditor sees it, with the auditor's database role."""
+"""``wingman audit tail | export | verify``: the log as an auditor sees it, with the auditor's database role."""
 
 import asyncio
 import json
+import sys
+from contextlib import aclosing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +59,33 @@ def tail(
         cells = (row.record.created_at[:19].replace("T", " "), row.record.kind.value, outcome_of(row.record))
         table.add_row(str(row.position), *cells, visible(row.record.worker), visible(row.record.command))
     screen.out.print(table if found else "The log is empty.")
+
+
+def export(
+    context: typer.Context,
+    *,
+    since: Annotated[str, typer.Option(help="From this moment on: 2026-11-30, 2026-11-30T08:00:00Z.")] = "",
+    until: Annotated[str, typer.Option(help="Before this moment.")] = "",
+) -> None:
+    """Write records as JSON Lines, in order (not verified; see verify): position, leaf hash, canonical record."""
+    from wingman_cli.database import opened
+    from wingman_gateway.audit_reader import AuditReader
+
+    begin, end = _moment(since, "--since"), _moment(until, "--until")
+
+    async def write() -> None:
+        session: Session = context.obj
+        async with (
+            opened(session, ROLE, TABLE) as access,
+            AuditReader.connect(access.url, access.password) as reader,
+            aclosing(reader.between(begin, end)) as rows,
+        ):
+            async for row in rows:
+                # The record stands as it was hashed: whoever reads a line can hash it again.
+                head = f'{{"position":{row.position},"leaf_hash":"{row.leaf_hash.hex()}","record":'
+                sys.stdout.write(f"{head}{row.record.decode()}}}\n")
+
+    asyncio.run(write())
 
 
 def verify(
@@ -148,6 +178,19 @@ async def _verify(
             console=screen.err, transient=True, disable=screen.as_json or not screen.err.is_terminal
         ) as progress:
             return await verify_log(access, key, against=against, progress=progress)
+
+
+def _moment(text: str, option: str) -> datetime | None:
+    """Return an aware moment, UTC where the text does not say; None for no text; raise ``SettingInvalid``."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingInvalid(
+            Code.SETTING_INVALID, f"{option}: {text!a} is no moment", hint="write it like 2026-11-30T08:00:00Z"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _older(path: Path | None, key: "VerifierKey") -> "Checkpoint | None":

@@ -85,7 +85,13 @@ def build() -> typer.Typer:
         app,
         "audit",
         "Read and verify the audit log.",
-        {"tail": audit.tail, "verify": audit.verify, "receipt": receipts.receipt, "check": receipts.check},
+        {
+            "tail": audit.tail,
+            "export": audit.export,
+            "verify": audit.verify,
+            "receipt": receipts.receipt,
+            "check": receipts.check,
+        },
     )
     key_commands: dict[str, Callable[..., None]] = {
         "create": keys.create,

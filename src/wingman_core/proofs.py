@@ -1,7 +1,8 @@
-"""Inclusion proofs (RFC 6962, 2.1.1), carried as text in the C2SP tlog-proof format.
+"""Inclusion and consistency proofs (RFC 6962, 2.1.1 and 2.1.2); the former as text in the C2SP tlog-proof format.
 
-Guarantees: a proof needs O(log n) stored nodes, which ``wanted`` names before any is read; ``open_proof`` returns a
-checkpoint only when a known key signed it and the proof leads from the leaf to its root.
+Guarantees: a proof needs O(log n) stored nodes, which ``wanted`` and ``wanted_between`` name before any is read;
+``open_proof`` returns a checkpoint only when a known key signed it and the proof leads from the leaf to its root;
+``require_consistent`` returns only where the older tree is the beginning of the newer one.
 """
 
 import base64
@@ -34,10 +35,39 @@ def wanted(index: int, size: int) -> tuple[Position, ...]:
 
 def inclusion_proof(index: int, size: int, nodes: Mapping[Position, bytes]) -> tuple[bytes, ...]:
     """Return the proof, the leaf's sibling first; raise ``KeyError`` where ``nodes`` lacks one of ``wanted``."""
-    siblings = _siblings(index, size)
-    return tuple(
-        Frontier(end - begin, tuple(nodes[node] for node in _subtrees(begin, end))).root() for begin, end in siblings
+    return tuple(_root(begin, end, nodes) for begin, end in _siblings(index, size))
+
+
+def wanted_between(old: int, size: int) -> tuple[Position, ...]:
+    """Return the nodes that prove a tree of ``old`` leaves to begin one of ``size``; raise ``ValueError`` outside."""
+    return tuple(node for begin, end in _between(old, size) for node in _subtrees(begin, end))
+
+
+def consistency_proof(old: int, size: int, nodes: Mapping[Position, bytes]) -> tuple[bytes, ...]:
+    """Return the proof as RFC 6962 orders it; raise ``KeyError`` where ``nodes`` lacks one of ``wanted_between``."""
+    return tuple(_root(begin, end, nodes) for begin, end in _between(old, size))
+
+
+def require_consistent(older: Checkpoint, newer: Checkpoint, proof: Sequence[bytes]) -> None:
+    """Return if ``proof`` shows that the newer log is the older one, grown; raise ``LogCorrupt`` if not."""
+    if older.origin != newer.origin or not 0 < older.size <= newer.size:
+        raise note_invalid("the two checkpoints are not an older and a newer one of one log")
+    ranges = _between(older.size, newer.size)
+    if len(proof) != len(ranges):
+        raise note_invalid("the proof is not one between trees of these sizes")
+    # The older tree is one complete subtree of the newer, or the first hash is the last of its subtrees.
+    whole = not ranges or ranges[0][0] >= older.size
+    first, steps = (
+        (older.root, zip(ranges, proof, strict=True)) if whole else (proof[0], zip(ranges[1:], proof[1:], strict=True))
     )
+    old_top = new_top = first
+    for (begin, _), sibling in steps:
+        if begin < older.size:
+            old_top, new_top = node_hash(sibling, old_top), node_hash(sibling, new_top)
+        else:
+            new_top = node_hash(new_top, sibling)
+    if (old_top, new_top) != (older.root, newer.root):
+        raise note_invalid("the newer log does not begin with the older one")
 
 
 def root_from(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
@@ -86,6 +116,29 @@ def _siblings(index: int, size: int) -> tuple[tuple[int, int], ...]:
             ranges.append((begin, middle))
             begin = middle
     return tuple(reversed(ranges))
+
+
+def _between(old: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Return the leaves [begin, end) under each hash of a consistency proof, in the proof's order."""
+    if not 0 < old <= size:
+        raise ValueError("the older tree is not the beginning of the newer")
+    begin, end = 0, size
+    ranges: list[tuple[int, int]] = []
+    while end != old:
+        middle = begin + (1 << (end - begin - 1).bit_length() - 1)
+        if old <= middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((begin, middle))
+            begin = middle
+    if begin:
+        ranges.append((begin, end))
+    return tuple(reversed(ranges))
+
+
+def _root(begin: int, end: int, nodes: Mapping[Position, bytes]) -> bytes:
+    return Frontier(end - begin, tuple(nodes[node] for node in _subtrees(begin, end))).root()
 
 
 def _subtrees(begin: int, end: int) -> tuple[Position, ...]:

@@ -5,9 +5,10 @@ them, in constant memory; stored nodes or checkpoints that belong to no row are 
 it does: the role ``wingman_auditor`` is enough.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -34,9 +35,23 @@ FROM audit_node ORDER BY 1, level, index
 """
 READ_CHECKPOINTS: Final = "SELECT size - 1 AS position, size, root, note FROM audit_checkpoint ORDER BY size"
 READ_LAST: Final = "SELECT position, record FROM execution_audit ORDER BY position DESC LIMIT $1"
+READ_BETWEEN: Final = """
+SELECT position, record, leaf_hash FROM execution_audit
+WHERE ($1::timestamptz IS NULL OR created_at >= $1) AND ($2::timestamptz IS NULL OR created_at < $2)
+ORDER BY position
+"""
 READ_HEAD: Final = "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A leaf's data and hash as they are stored, and where it stands."""
+
+    position: int
+    record: bytes
+    leaf_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,12 @@ class AuditReader:
         """Return the newest records, at most ``limit``, the oldest of them first; they are not verified."""
         rows = await self._connection.fetch(READ_LAST, limit)
         return tuple(Positioned(row["position"], from_bytes(row["record"])) for row in reversed(rows))
+
+    async def between(self, since: datetime | None, until: datetime | None) -> AsyncGenerator[Exported]:
+        """Yield what was recorded from ``since`` on and before ``until`` (aware), by position; it is not verified."""
+        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+            async for row in self._connection.cursor(READ_BETWEEN, since, until, prefetch=PREFETCH):
+                yield Exported(row["position"], row["record"], row["leaf_hash"])
 
     async def verify(self, verifier: LogVerifier, progress: Callable[[int], None]) -> Summary:
         """Feed the whole log; ``progress`` hears of each record's position. Raises ``LogCorrupt`` with the first."""

@@ -30,6 +30,7 @@ class Role(StrEnum):
 
 
 EXECUTORS: Final = frozenset({Role.API, Role.TOOL})
+READERS: Final = frozenset({Role.API, Role.AUDITOR})
 EVERYBODY: Final = frozenset(Role)
 
 METHOD_ROLES: Final[Mapping[str, frozenset[Role]]] = {
@@ -37,6 +38,11 @@ METHOD_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/wingman_rpc.v1.ExecutionGateway/Execute": EXECUTORS,
     # Without a token: a tool asks through Execute, with one; an auditor reads the log and no container.
     "/wingman_rpc.v1.ExecutionGateway/Observe": frozenset({Role.API}),
+    # A head says nothing of anybody, and the more keep one the better; records name people and commands.
+    "/wingman_rpc.v1.AuditLog/Checkpoint": EVERYBODY,
+    "/wingman_rpc.v1.AuditLog/Get": READERS,
+    "/wingman_rpc.v1.AuditLog/Prove": READERS,
+    "/wingman_rpc.v1.AuditLog/List": READERS,
     "/grpc.health.v1.Health/Check": EVERYBODY,
     "/grpc.health.v1.Health/Watch": EVERYBODY,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": EVERYBODY,

@@ -1,6 +1,6 @@
 """Domain values as the messages of ``gateway.proto``; one way, since requests carry text alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -10,6 +10,7 @@ from wingman_core.command import Facts
 from wingman_core.observation import ContainerState, PathState, ProcessLists
 from wingman_core.target import Target
 from wingman_core.verdict import Automatic, BlastRadius, Forbidden, NeedsPeople, Verdict
+from wingman_gateway.audit_log import Entry
 from wingman_gateway.engine.events import Output, Progress
 from wingman_gateway.judgement import Preview
 from wingman_gateway.stream import Accepted, Event, Finished, Outcome
@@ -52,6 +53,11 @@ def execute_response(event: Event) -> pb.ExecuteResponse:
             return pb.ExecuteResponse(finished=_finished(event))
         case _:
             assert_never(event)
+
+
+def audit_entries(entries: Iterable[Entry]) -> list[pb.AuditEntry]:
+    """Return leaves of the log."""
+    return [pb.AuditEntry(position=entry.position, record=entry.record) for entry in entries]
 
 
 def observe_response(fact: ContainerState | ProcessLists | PathState) -> pb.ObserveResponse:

@@ -25,6 +25,7 @@ from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
 from wingman_core.errors import Code, SettingInvalid, WingmanError
+from wingman_gateway.audit_log import AuditLog
 from wingman_gateway.audit_store import AuditStore, Pool, open_pool
 from wingman_gateway.callers import Callers
 from wingman_gateway.engine import Engine as DockerEngine
@@ -41,11 +42,12 @@ from wingman_gateway.policy import Policy as CedarPolicy
 from wingman_gateway.reconcile import Reconciler
 from wingman_gateway.records import Records
 from wingman_gateway.refusals import Refusals
-from wingman_gateway.servicer import Admission, Edge, Servicer
+from wingman_gateway.servicer import Admission, AuditServicer, Edge, Servicer
 from wingman_gateway.settings import Settings, checkpoint_key, load, tls_files, token_keys
 from wingman_rpc.v1 import gateway_pb2, gateway_pb2_grpc
 
 SERVICE: Final = gateway_pb2.DESCRIPTOR.services_by_name["ExecutionGateway"].full_name
+AUDIT_SERVICE: Final = gateway_pb2.DESCRIPTOR.services_by_name["AuditLog"].full_name
 OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 << 10),
     ("grpc.so_reuseport", 0),
@@ -132,9 +134,11 @@ class Gateway:
         self._server = grpc.aio.server(interceptors=[Admission(edge, limits, records, self._refusals)], options=OPTIONS)
         servicer = Servicer(edge, judge, self.executor, Observer(judge, engine))
         gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
+        gateway_pb2_grpc.add_AuditLogServicer_to_server(AuditServicer(edge, AuditLog(pool)), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._status, self._server)
         if settings.environment == "test":
-            names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+            health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+            names = (SERVICE, AUDIT_SERVICE, health_service, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
         self._loops: list[asyncio.Task[None]] = []
 

@@ -18,11 +18,12 @@ from structlog.typing import FilteringBoundLogger
 
 from wingman_core.errors import Code, WingmanError
 from wingman_core.observation import ContainerState, PathState, ProcessLists
+from wingman_gateway.audit_log import AuditLog, Entry, Proof
 from wingman_gateway.callers import Caller, Callers
 from wingman_gateway.execution import Executor
 from wingman_gateway.judgement import Judge
 from wingman_gateway.limits import Limits
-from wingman_gateway.messages import execute_response, observe_response, preview_response
+from wingman_gateway.messages import audit_entries, execute_response, observe_response, preview_response
 from wingman_gateway.observer import Asker, Observer
 from wingman_gateway.records import Attempt, Records
 from wingman_gateway.refusals import Refusals
@@ -48,6 +49,7 @@ STATUS: Final = {
     Code.POLICY_NEEDS_PEOPLE: grpc.StatusCode.PERMISSION_DENIED,
     Code.TOKEN_SPENT: grpc.StatusCode.ALREADY_EXISTS,
     Code.APPROVAL_SPENT: grpc.StatusCode.ALREADY_EXISTS,
+    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.TARGET_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.TARGET_AMBIGUOUS: grpc.StatusCode.FAILED_PRECONDITION,
     Code.TARGET_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
@@ -212,8 +214,72 @@ class Servicer(pb_grpc.ExecutionGatewayServicer):
             case "path":
                 return await self._observer.path(asker, request.container, request.path.path)
             case None:
-                raise WingmanError(
-                    Code.REQUEST_INVALID, "the request names no observation", hint="see gateway.proto for the list"
-                )
+                raise _nothing_asked("observation")
             case other:
                 assert_never(other)
+
+
+class AuditServicer(pb_grpc.AuditLogServicer):
+    """``wingman_rpc.v1.AuditLog``."""
+
+    def __init__(self, edge: Edge, log: AuditLog) -> None:
+        """Take the edge and the log."""
+        self._edge = edge
+        self._log = log
+
+    async def Checkpoint(self, _request: pb.CheckpointRequest, context: Context) -> pb.CheckpointResponse:  # noqa: N802
+        """Return the newest signed checkpoint."""
+        try:
+            head = await self._log.head()
+            return pb.CheckpointResponse(size=head.size, note=head.note)
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:  # noqa: N802
+        """Return a record, or an execution's."""
+        try:
+            return pb.GetResponse(entries=audit_entries(await self._entries(request)))
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def Prove(self, request: pb.ProveRequest, context: Context) -> pb.ProveResponse:  # noqa: N802
+        """Return a proof."""
+        try:
+            proof = await self._proof(request)
+            return pb.ProveResponse(tree_size=proof.tree_size, hashes=proof.hashes, note=proof.note)
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def List(self, request: pb.ListRequest, context: Context) -> pb.ListResponse:  # noqa: N802
+        """Return records in order."""
+        try:
+            head, found = await self._log.page(request.first, request.limit)
+            return pb.ListResponse(entries=audit_entries(found), size=head.size)
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def _entries(self, request: pb.GetRequest) -> tuple[Entry, ...]:
+        match request.WhichOneof("which"):
+            case "position":
+                return await self._log.at(request.position)
+            case "execution_id":
+                return await self._log.of(request.execution_id)
+            case None:
+                raise _nothing_asked("record")
+            case other:
+                assert_never(other)
+
+    async def _proof(self, request: pb.ProveRequest) -> Proof:
+        match request.WhichOneof("what"):
+            case "position":
+                return await self._log.prove(request.position, request.tree_size)
+            case "old_size":
+                return await self._log.prove_growth(request.old_size, request.tree_size)
+            case None:
+                raise _nothing_asked("proof")
+            case other:
+                assert_never(other)
+
+
+def _nothing_asked(what: str) -> WingmanError:
+    return WingmanError(Code.REQUEST_INVALID, f"the request names no {what}", hint="see gateway.proto for the choice")

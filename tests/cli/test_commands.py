@@ -18,6 +18,7 @@ from wingman_cli.engine import DockerEngine
 from wingman_cli.instance import Instance
 from wingman_cli.main import app
 from wingman_cli.session import Session
+from wingman_core.translog import leaf_hash
 
 pytestmark = pytest.mark.timeout(300)
 WEB = "cli-web"
@@ -268,6 +269,24 @@ def test_the_log_is_shown_and_verified(run: Run, up: Up, web: str, tmp_path: Pat
     assert verified["checkpoint"].startswith(f"{Instance(up.data_dir).origin()}\n{verified['size']}\n")
     old.write_text(old.read_text().replace(str(records[-1]["position"] + 1), "1"))
     assert run(f"audit verify --against {old}", 1).stderr.startswith("CHECKPOINT_INVALID: ")
+
+
+def test_the_log_is_exported_as_lines_that_can_be_hashed_again(run: Run, web: str):
+    for verb in ("ps", "images"):
+        run(f"run {document(run(f'request --json docker {verb}'))['request']['id']}")
+    lines = run("audit export").stdout.splitlines()
+    for position, line in enumerate(lines):
+        exported = json.loads(line)
+        assert exported["position"] == position
+        record = line.split('"record":', 1)[1][:-1]
+        assert leaf_hash(record.encode()).hex() == exported["leaf_hash"]
+        assert json.loads(record) == exported["record"]
+    moments = [json.loads(line)["record"]["created_at"] for line in lines]
+    since, until = moments[-3], moments[-1]
+    part = run(f"audit export --since {since} --until {until.removesuffix('Z')}").stdout.splitlines()
+    assert part == [line for line, moment in zip(lines, moments, strict=True) if since <= moment < until]
+    assert part
+    assert not run("audit export --until 2026-01-01").stdout
 
 
 async def tamper(up: Up, statement: str) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "keys create ann --role worker": "wingman_api",
     "keys revoke aaaaaaaaaaaaaaaa": "wingman_api",
     "audit tail": "wingman_auditor",
+    "audit export": "wingman_auditor",
     "audit verify": "wingman_auditor",
 }
 

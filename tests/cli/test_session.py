@@ -196,6 +196,8 @@ def test_the_help_tells_the_exit_codes(tmp_path: Path):
         (("request", "docker ps", "--json"), 2, "put wingman's options first"),
         (("policy", "explain", "docker ps", "docker images"), 2, "one command at a time"),
         (("audit", "tail"), 2, "there is no database"),
+        (("audit", "export"), 2, "there is no database"),
+        (("audit", "export", "--since", "yesterday"), 2, "is no moment"),
         (("audit", "verify"), 2, "public key"),
         (("keys", "list"), 2, "there is no database"),
         (("keys", "create", "eve", "--role", "king"), 2, "is no role"),

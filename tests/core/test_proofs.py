@@ -1,4 +1,4 @@
-"""Inclusion proofs against the Certificate Transparency reference tree, the definition, and every single change."""
+"""Proofs against the Certificate Transparency reference tree, the definition, and every single change."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from wingman_core.checkpoint import Checkpoint, sign_checkpoint
 from wingman_core.errors import LogCorrupt
 from wingman_core.notes import verifier_key_of
-from wingman_core.proofs import inclusion_proof, open_proof, proof_text, root_from, wanted
+from wingman_core.proofs import (
+    consistency_proof,
+    inclusion_proof,
+    open_proof,
+    proof_text,
+    require_consistent,
+    root_from,
+    wanted,
+    wanted_between,
+)
 from wingman_core.translog import Frontier, leaf_hash, node_hash
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "rfc6962.json").read_text())
@@ -68,6 +77,62 @@ def test_a_proof_reads_few_nodes_however_long_the_log():
         assert len(set(wanted(index, size))) <= 2 * size.bit_length()
     with pytest.raises(ValueError, match="not in the tree"):
         wanted(5, 5)
+
+
+def defined_between(old: int, leaves: list[bytes], *, known: bool) -> list[bytes]:
+    """SUBPROOF of RFC 6962, 2.1.2, word for word, over leaf hashes."""
+    if old == len(leaves):
+        return [] if known else [defined_root(leaves)]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if old <= split:
+        return [*defined_between(old, leaves[:split], known=known), defined_root(leaves[split:])]
+    return [*defined_between(old - split, leaves[split:], known=False), defined_root(leaves[:split])]
+
+
+def head_of(leaves: list[bytes], origin: str = ORIGIN) -> Checkpoint:
+    return Checkpoint(origin, len(leaves), defined_root(leaves))
+
+
+@pytest.mark.parametrize(("old", "size", "proof"), VECTORS["consistency"])
+def test_consistency_of_the_reference_tree(old: int, size: int, proof: list[str]):
+    found = consistency_proof(old, size, stored(LEAVES[:size]))
+    assert [each.hex() for each in found] == proof
+    require_consistent(head_of(LEAVES[:old]), head_of(LEAVES[:size]), found)
+
+
+@given(st.integers(1, 70), st.data())
+def test_a_consistency_proof_is_the_definitions_and_shows_growth_alone(size: int, data: st.DataObject):
+    leaves = [leaf_hash(bytes([number])) for number in range(size)]
+    old = data.draw(st.integers(1, size))
+    proof = consistency_proof(old, size, stored(leaves))
+    assert list(proof) == defined_between(old, leaves, known=True)
+    assert set(wanted_between(old, size)) <= stored(leaves).keys()
+    require_consistent(head_of(leaves[:old]), head_of(leaves), proof)
+    changed = data.draw(st.integers(0, old - 1))
+    other = [*leaves[:changed], leaf_hash(b"other"), *leaves[changed + 1 :]]
+    for older, newer in ((other[:old], leaves), (leaves[:old], other)):
+        with pytest.raises(LogCorrupt, match="does not begin"):
+            require_consistent(head_of(older), head_of(newer), proof)
+    with pytest.raises(LogCorrupt, match="trees of these sizes"):
+        require_consistent(head_of(leaves[:old]), head_of(leaves), (*proof, bytes(32)))
+    for place in range(len(proof)):
+        bent = (*proof[:place], bytes(32), *proof[place + 1 :])
+        with pytest.raises(LogCorrupt, match="does not begin"):
+            require_consistent(head_of(leaves[:old]), head_of(leaves), bent)
+
+
+def test_a_consistency_proof_reads_few_nodes_and_is_of_one_log():
+    size = 10**12 + 12345
+    for old in (1, size // 3, size - 1, size):
+        assert len(set(wanted_between(old, size))) <= 2 * size.bit_length()
+    for old in (0, 6):
+        with pytest.raises(ValueError, match="beginning"):
+            wanted_between(old, 5)
+    for older, newer in ((LEAVES, LEAVES[:3]), (LEAVES[:3], LEAVES)):
+        with pytest.raises(LogCorrupt, match="one log"):
+            require_consistent(head_of(older, "wingman/test/log2"), head_of(newer), ())
+    with pytest.raises(LogCorrupt, match="one log"):
+        require_consistent(head_of(LEAVES), head_of(LEAVES[:3]), ())
 
 
 def proven(index: int, size: int = 7) -> str:

@@ -122,8 +122,8 @@ def test_the_memory_of_certificates_is_bounded(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_each_method_of_the_contract_lists_its_roles():
-    service = gateway_pb2.DESCRIPTOR.services_by_name["ExecutionGateway"]
-    methods = {f"/{service.full_name}/{method.name}" for method in service.methods}
+    services = gateway_pb2.DESCRIPTOR.services_by_name.values()
+    methods = {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
     assert methods == {name for name in METHOD_ROLES if name.startswith("/wingman_rpc.")}
 
 

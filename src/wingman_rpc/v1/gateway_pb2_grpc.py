@@ -207,3 +207,220 @@ class ExecutionGateway:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class AuditLogStub:
+    """AuditLog lets the log be read and proven through the gateway, without an account at the database. What it says needs no
+    trust: records hash to leaves (RFC 6962), proofs lead from them to checkpoints, and those are signed (C2SP
+    tlog-checkpoint). Checkpoint is for every role, the rest for api and auditor. Status codes: NOT_FOUND no such record;
+    INVALID_ARGUMENT a position or size that the log has not reached; UNAVAILABLE the database.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Checkpoint = channel.unary_unary(
+                '/wingman_rpc.v1.AuditLog/Checkpoint',
+                request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.CheckpointRequest.SerializeToString,
+                response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.CheckpointResponse.FromString,
+                _registered_method=True)
+        self.Get = channel.unary_unary(
+                '/wingman_rpc.v1.AuditLog/Get',
+                request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.GetRequest.SerializeToString,
+                response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.GetResponse.FromString,
+                _registered_method=True)
+        self.Prove = channel.unary_unary(
+                '/wingman_rpc.v1.AuditLog/Prove',
+                request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ProveRequest.SerializeToString,
+                response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ProveResponse.FromString,
+                _registered_method=True)
+        self.List = channel.unary_unary(
+                '/wingman_rpc.v1.AuditLog/List',
+                request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListRequest.SerializeToString,
+                response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListResponse.FromString,
+                _registered_method=True)
+
+
+class AuditLogServicer:
+    """AuditLog lets the log be read and proven through the gateway, without an account at the database. What it says needs no
+    trust: records hash to leaves (RFC 6962), proofs lead from them to checkpoints, and those are signed (C2SP
+    tlog-checkpoint). Checkpoint is for every role, the rest for api and auditor. Status codes: NOT_FOUND no such record;
+    INVALID_ARGUMENT a position or size that the log has not reached; UNAVAILABLE the database.
+    """
+
+    def Checkpoint(self, request, context):
+        """Checkpoint returns the newest signed checkpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Get(self, request, context):
+        """Get returns one record by its position, or the records of one execution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Prove(self, request, context):
+        """Prove returns an inclusion proof (RFC 6962, 2.1.1) or a consistency proof (2.1.2).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def List(self, request, context):
+        """List returns records in order, from a position on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AuditLogServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Checkpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.Checkpoint,
+                    request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.CheckpointRequest.FromString,
+                    response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.CheckpointResponse.SerializeToString,
+            ),
+            'Get': grpc.unary_unary_rpc_method_handler(
+                    servicer.Get,
+                    request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.GetRequest.FromString,
+                    response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.GetResponse.SerializeToString,
+            ),
+            'Prove': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prove,
+                    request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ProveRequest.FromString,
+                    response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ProveResponse.SerializeToString,
+            ),
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListRequest.FromString,
+                    response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'wingman_rpc.v1.AuditLog', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('wingman_rpc.v1.AuditLog', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class AuditLog:
+    """AuditLog lets the log be read and proven through the gateway, without an account at the database. What it says needs no
+    trust: records hash to leaves (RFC 6962), proofs lead from them to checkpoints, and those are signed (C2SP
+    tlog-checkpoint). Checkpoint is for every role, the rest for api and auditor. Status codes: NOT_FOUND no such record;
+    INVALID_ARGUMENT a position or size that the log has not reached; UNAVAILABLE the database.
+    """
+
+    @staticmethod
+    def Checkpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wingman_rpc.v1.AuditLog/Checkpoint',
+            wingman__rpc_dot_v1_dot_gateway__pb2.CheckpointRequest.SerializeToString,
+            wingman__rpc_dot_v1_dot_gateway__pb2.CheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Get(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wingman_rpc.v1.AuditLog/Get',
+            wingman__rpc_dot_v1_dot_gateway__pb2.GetRequest.SerializeToString,
+            wingman__rpc_dot_v1_dot_gateway__pb2.GetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prove(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wingman_rpc.v1.AuditLog/Prove',
+            wingman__rpc_dot_v1_dot_gateway__pb2.ProveRequest.SerializeToString,
+            wingman__rpc_dot_v1_dot_gateway__pb2.ProveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wingman_rpc.v1.AuditLog/List',
+            wingman__rpc_dot_v1_dot_gateway__pb2.ListRequest.SerializeToString,
+            wingman__rpc_dot_v1_dot_gateway__pb2.ListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

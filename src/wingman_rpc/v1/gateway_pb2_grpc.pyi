@@ -110,3 +110,82 @@ class ExecutionGatewayServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_ExecutionGatewayServicer_to_server(servicer: ExecutionGatewayServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AuditLogStub:
+    """AuditLog lets the log be read and proven through the gateway, without an account at the database. What it says needs no
+    trust: records hash to leaves (RFC 6962), proofs lead from them to checkpoints, and those are signed (C2SP
+    tlog-checkpoint). Checkpoint is for every role, the rest for api and auditor. Status codes: NOT_FOUND no such record;
+    INVALID_ARGUMENT a position or size that the log has not reached; UNAVAILABLE the database.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> AuditLogAsyncStub: ...
+    Checkpoint: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.CheckpointRequest, _gateway_pb2.CheckpointResponse]
+    """Checkpoint returns the newest signed checkpoint."""
+    Get: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetRequest, _gateway_pb2.GetResponse]
+    """Get returns one record by its position, or the records of one execution."""
+    Prove: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ProveRequest, _gateway_pb2.ProveResponse]
+    """Prove returns an inclusion proof (RFC 6962, 2.1.1) or a consistency proof (2.1.2)."""
+    List: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListRequest, _gateway_pb2.ListResponse]
+    """List returns records in order, from a position on."""
+
+@_typing.type_check_only
+class AuditLogAsyncStub(AuditLogStub):
+    """AuditLog lets the log be read and proven through the gateway, without an account at the database. What it says needs no
+    trust: records hash to leaves (RFC 6962), proofs lead from them to checkpoints, and those are signed (C2SP
+    tlog-checkpoint). Checkpoint is for every role, the rest for api and auditor. Status codes: NOT_FOUND no such record;
+    INVALID_ARGUMENT a position or size that the log has not reached; UNAVAILABLE the database.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Checkpoint: _aio.UnaryUnaryMultiCallable[_gateway_pb2.CheckpointRequest, _gateway_pb2.CheckpointResponse]  # type: ignore[assignment]
+    """Checkpoint returns the newest signed checkpoint."""
+    Get: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetRequest, _gateway_pb2.GetResponse]  # type: ignore[assignment]
+    """Get returns one record by its position, or the records of one execution."""
+    Prove: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ProveRequest, _gateway_pb2.ProveResponse]  # type: ignore[assignment]
+    """Prove returns an inclusion proof (RFC 6962, 2.1.1) or a consistency proof (2.1.2)."""
+    List: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListRequest, _gateway_pb2.ListResponse]  # type: ignore[assignment]
+    """List returns records in order, from a position on."""
+
+class AuditLogServicer(metaclass=_abc_1.ABCMeta):
+    """AuditLog lets the log be read and proven through the gateway, without an account at the database. What it says needs no
+    trust: records hash to leaves (RFC 6962), proofs lead from them to checkpoints, and those are signed (C2SP
+    tlog-checkpoint). Checkpoint is for every role, the rest for api and auditor. Status codes: NOT_FOUND no such record;
+    INVALID_ARGUMENT a position or size that the log has not reached; UNAVAILABLE the database.
+    """
+
+    @_abc_1.abstractmethod
+    def Checkpoint(
+        self,
+        request: _gateway_pb2.CheckpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.CheckpointResponse, _abc.Awaitable[_gateway_pb2.CheckpointResponse]]:
+        """Checkpoint returns the newest signed checkpoint."""
+
+    @_abc_1.abstractmethod
+    def Get(
+        self,
+        request: _gateway_pb2.GetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.GetResponse, _abc.Awaitable[_gateway_pb2.GetResponse]]:
+        """Get returns one record by its position, or the records of one execution."""
+
+    @_abc_1.abstractmethod
+    def Prove(
+        self,
+        request: _gateway_pb2.ProveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ProveResponse, _abc.Awaitable[_gateway_pb2.ProveResponse]]:
+        """Prove returns an inclusion proof (RFC 6962, 2.1.1) or a consistency proof (2.1.2)."""
+
+    @_abc_1.abstractmethod
+    def List(
+        self,
+        request: _gateway_pb2.ListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ListResponse, _abc.Awaitable[_gateway_pb2.ListResponse]]:
+        """List returns records in order, from a position on."""
+
+def add_AuditLogServicer_to_server(servicer: AuditLogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
