@@ -6,10 +6,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup run demo test test-fast faults check fmt proto openapi pictures lock schema bench soak clean
+.PHONY: help setup hooks run demo test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install everything into .venv (Python 3.11 or later), from hash-locked requirements
 
@@ -24,6 +24,9 @@ $(READY): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 	@$(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+hooks: $(READY) ## Have git scan each commit of this clone for secrets (.githooks/pre-commit)
+	@git config core.hooksPath .githooks && echo "hooks: .githooks/pre-commit runs before each commit"
 
 run: $(READY) ## Start Wingman on this machine: embedded Postgres, gateway, API; Ctrl-C stops it
 	@$(BIN)/wingman up --engine auto
@@ -50,7 +53,7 @@ check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellchec
 	@drift=$$(mktemp -d) && trap 'rm -rf "$$drift"' EXIT && $(MAKE) --no-print-directory proto OUT="$$drift" && \
 	  diff -ru --exclude='__init__.py' --exclude='__pycache__' $(STUBS) "$$drift/wingman_rpc/v1" || \
 	  { echo "check: the stubs differ from the contract; run make proto and commit"; exit 1; }
-	@$(BIN)/shellcheck tools/*.sh .ci/run
+	@$(BIN)/shellcheck tools/*.sh .githooks/* .ci/run
 
 fmt: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format . && $(BIN)/buf format -w protos
@@ -78,6 +81,15 @@ lock: $(READY) ## Compile the hash-locked requirements anew
 	  --python-version 3.11 --extra dev --extra embedded pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
 	  --python-version 3.11 requirements/clients.in -o requirements/clients.txt
+
+sbom: $(READY) ## Write a CycloneDX bill of materials for each set of requirements to build/sbom/
+	@mkdir -p build/sbom && for file in requirements/*.txt; do \
+	  out=build/sbom/$$(basename "$$file" .txt).cdx.json; \
+	  $(BIN)/python -W ignore -m cyclonedx_py requirements "$$file" --pyproject pyproject.toml --output-reproducible \
+	    -o "$$out" && echo "sbom: $$out" || exit 1; done
+
+vulnerabilities: $(READY) ## Ask pip-audit about what the requirements pin; 4 says that its database cannot be asked
+	@tools/vulnerabilities.sh requirements/*.txt
 
 schema: $(READY) ## Schemathesis over the whole API: all phases, more than 10,000 cases; prints its figures
 	@SCHEMA=long $(BIN)/pytest -q -o faulthandler_timeout=0 tests/api/test_schema.py
