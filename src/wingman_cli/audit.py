@@ -159,10 +159,10 @@ async def verify_log(
         if progress is None:
             return await reader.verify(verifier, _nobody_looks), head
         task = progress.add_task("verifying", total=await reader.size())
-        return await reader.verify(verifier, lambda position: progress.update(task, completed=position + 1)), head
+        return await reader.verify(verifier, lambda done: progress.update(task, completed=done)), head
 
 
-def _nobody_looks(_position: int) -> None:
+def _nobody_looks(_done: int) -> None:
     return
 
 

@@ -13,14 +13,11 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from wingman_core import translog
+from wingman_core.audit_columns import MAX_INTEGER, VERSION, Columns, record_bytes
 from wingman_core.canonical import canonical_bytes
 from wingman_core.claims import DECIDER_FIELDS, Decider
 from wingman_core.errors import CanonicalError, CapabilityRefused, Code
 from wingman_core.target import Target
-
-VERSION: Final = 1
-MAX_INTEGER: Final = (1 << 53) - 1
-"""RFC 8785 numbers are IEEE 754 doubles: integers past this are not exact."""
 
 _CREATED_AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _DIGEST: Final = re.compile(r"(?:[0-9a-f]{64})?")
@@ -30,9 +27,6 @@ _UNSHOWABLE: Final = re.compile(
 
 Outcome = Literal["", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN")
-
-Column = str | int | None
-"""A value as it stands in a column of the table: text, whole number, or NULL."""
 
 
 class RecordKind(StrEnum):
@@ -98,7 +92,8 @@ class AuditRecord:
                 raise _invalid(name, "64 hex digits, or nothing")
         if self.outcome not in OUTCOMES:
             raise _invalid("outcome", "one of the outcomes, or nothing")
-        for name, value in self.columns().items():
+        for name in _PLAIN_FIELDS:
+            value = getattr(self, name)
             if isinstance(value, str) and "\0" in value:
                 raise _invalid(name, "text without NUL")
             if type(value) is int and abs(value) > MAX_INTEGER:
@@ -106,28 +101,43 @@ class AuditRecord:
 
     def to_bytes(self) -> bytes:
         """Return the record's canonical JSON; raise ``CanonicalError`` for text that is not Unicode."""
-        return canonical_bytes(
-            {
-                **{name: getattr(self, name) for name in _PLAIN_FIELDS},
-                "kind": self.kind.value,
-                "targets": list(self.targets),
-                "deciders": [{"name": person.name, "at": person.at, "via": person.via} for person in self.deciders],
-            }
-        )
+        try:
+            return record_bytes(self.columns())
+        except UnicodeError as error:
+            raise CanonicalError(Code.CANONICAL_INVALID, f"the audit record has no canonical form: {error}") from error
 
     def leaf_hash(self) -> bytes:
         """Return the 32 bytes that stand for the record in the tree."""
         return translog.leaf_hash(self.to_bytes())
 
-    def columns(self) -> dict[str, Column]:
-        """Return the row's columns by name: one for each field, ``targets`` and ``deciders`` as canonical JSON."""
+    def columns(self) -> Columns:
+        """Return the row's columns: one for each field, ``targets`` and ``deciders`` as canonical JSON."""
         deciders = [{"name": person.name, "at": person.at, "via": person.via} for person in self.deciders]
-        return {
-            **{name: getattr(self, name) for name in _PLAIN_FIELDS},
-            "kind": self.kind.value,
-            "targets": canonical_bytes(list(self.targets)).decode(),
-            "deciders": canonical_bytes(deciders).decode(),
-        }
+        return Columns(
+            kind=self.kind.value,
+            environment=self.environment,
+            created_at=self.created_at,
+            execution_id=self.execution_id,
+            approval_id=self.approval_id,
+            jti=self.jti,
+            worker=self.worker,
+            command=self.command,
+            operation_digest=self.operation_digest,
+            targets=canonical_bytes(self.targets).decode(),
+            target_digest=self.target_digest,
+            decision_digest=self.decision_digest,
+            deciders=canonical_bytes(deciders).decode(),
+            outcome=self.outcome,
+            reason=self.reason,
+            exit_code=self.exit_code,
+            duration_ms=self.duration_ms,
+            output_excerpt=self.output_excerpt,
+            output_digest=self.output_digest,
+            token_hash=self.token_hash,
+            client=self.client,
+            evidence=self.evidence,
+            version=self.version,
+        )
 
     def concluded(  # noqa: PLR0913 - the fields in which an outcome differs from its INTENT
         self,
@@ -159,7 +169,7 @@ class AuditRecord:
 
 _FIELDS: Final = frozenset(field.name for field in fields(AuditRecord))
 _PLAIN_FIELDS: Final = tuple(sorted(_FIELDS - {"kind", "targets", "deciders"}))
-COLUMNS: Final = tuple(field.name for field in fields(AuditRecord))
+COLUMNS: Final = Columns._fields
 """The names of ``AuditRecord.columns``, in the record's order."""
 
 

@@ -9,21 +9,20 @@ Guarantees: ``Story.tell`` raises ``LogCorrupt`` for the first record that canno
    outcome; RECONCILED holds what Docker testified;
 4. a refusal has a reason and no outcome, a boundary proof no execution.
 
-Does not: compare the moments of records, because clocks are set back. Memory grows with the spent ids (16 bytes and
-their overhead each) and the INTENTs without an outcome.
+Does not: compare the moments of records, because clocks are set back. Memory grows with the spent ids (``spent_ids``:
+some fifty bytes an execution) and the INTENTs without an outcome.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Final, NoReturn, assert_never
+from operator import itemgetter
+from typing import Final, NoReturn
 
-from wingman_core.audit_record import AuditRecord, RecordKind
-from wingman_core.canonical import rfc3339
+from wingman_core.audit_columns import Columns, is_moment
+from wingman_core.audit_record import RecordKind
 from wingman_core.errors import Code, LogCorrupt
+from wingman_core.spent_ids import SpentIds
 
-SPENT_BYTES: Final = 16
 SPENT_FIELDS: Final = ("execution_id", "approval_id", "jti")
 """What an INTENT spends."""
 STATED_FIELDS: Final = (
@@ -41,6 +40,15 @@ OUTCOME_FIELDS: Final = ("outcome", "reason", "exit_code", "duration_ms", "outpu
 APPROVED_FIELDS: Final = ("environment", "approval_id", "jti", "targets", "deciders", *STATED_FIELDS)
 """What an outcome must repeat of its INTENT."""
 
+_spent = itemgetter(*map(Columns._fields.index, SPENT_FIELDS))
+_stated = itemgetter(*map(Columns._fields.index, STATED_FIELDS))
+_unknown = itemgetter(*map(Columns._fields.index, OUTCOME_FIELDS))
+_approved = itemgetter(*map(Columns._fields.index, APPROVED_FIELDS))
+_NOTHING: Final = ("", "", None, None, "", "")
+
+
+KINDS: Final = {kind.value: kind for kind in RecordKind}
+
 
 class Story:
     """One log's story so far."""
@@ -49,26 +57,29 @@ class Story:
         """Begin the story of an environment's log."""
         self._environment: Final = environment
         self._counts = dict.fromkeys(RecordKind, 0)
-        self._open: dict[str, tuple[int, bytes]] = {}
-        self._spent: set[bytes] = set()
+        self._open: dict[str, tuple[int, tuple[int, int]]] = {}
+        self._spent: Final = SpentIds()
 
-    def tell(self, position: int, record: AuditRecord) -> None:
+    def tell(self, position: int, row: Columns) -> None:
         """Take the next record; raise ``LogCorrupt`` when it cannot follow what was told so far."""
-        self._counts[record.kind] += 1
-        self._require_circumstances(position, record)
-        match record.kind:
-            case RecordKind.INTENT:
-                self._begin(position, record)
-            case RecordKind.RESULT | RecordKind.RECONCILED:
-                self._conclude(position, record)
-            case RecordKind.REFUSED:
-                if record.outcome or not record.reason:
-                    differs(position, "reason", "a refusal has a reason and no outcome")
-            case RecordKind.BOUNDARY:
-                if record.execution_id:
-                    differs(position, "execution_id", "a boundary proof belongs to no execution")
-            case _ as never:
-                assert_never(never)
+        kind = row.kind
+        self._counts[KINDS[kind]] += 1
+        if row.environment != self._environment:
+            differs(position, "environment", "the record is of another environment than the log")
+        if not is_moment(row.created_at):
+            differs(position, "created_at", "no calendar has the moment")
+        if row.duration_ms is not None and row.duration_ms < 0:
+            differs(position, "duration_ms", "it took less than no time")
+        if kind == RecordKind.INTENT:
+            self._begin(position, row)
+        elif kind == RecordKind.REFUSED:
+            if row.outcome or not row.reason:
+                differs(position, "reason", "a refusal has a reason and no outcome")
+        elif kind == RecordKind.BOUNDARY:
+            if row.execution_id:
+                differs(position, "execution_id", "a boundary proof belongs to no execution")
+        else:
+            self._conclude(position, row)
 
     def counts(self) -> Mapping[RecordKind, int]:
         """Return how many records of each kind were told."""
@@ -78,43 +89,29 @@ class Story:
         """Return position and execution id of each INTENT without an outcome."""
         return tuple((position, execution) for execution, (position, _) in self._open.items())
 
-    def _require_circumstances(self, position: int, record: AuditRecord) -> None:
-        if record.environment != self._environment:
-            differs(position, "environment", "the record is of another environment than the log")
-        if not _is_moment(record.created_at):
-            differs(position, "created_at", "no calendar has the moment")
-        if record.duration_ms is not None and record.duration_ms < 0:
-            differs(position, "duration_ms", "it took less than no time")
-
-    def _begin(self, position: int, record: AuditRecord) -> None:
-        for name in (*SPENT_FIELDS, *STATED_FIELDS):
-            if not getattr(record, name):
-                differs(position, name, f"an INTENT has no {name}")
-        for name in OUTCOME_FIELDS:
-            if getattr(record, name) not in {"", None}:
-                differs(position, name, f"an INTENT has an {name}" if name == "outcome" else f"an INTENT has {name}")
-        for name in SPENT_FIELDS:
-            if not self._spend(name, getattr(record, name)):
+    def _begin(self, position: int, row: Columns) -> None:
+        spent = _spent(row)
+        if not (all(spent) and all(_stated(row))):
+            name = next(name for name in (*SPENT_FIELDS, *STATED_FIELDS) if not getattr(row, name))
+            differs(position, name, f"an INTENT has no {name}")
+        if _unknown(row) != _NOTHING:
+            name = next(name for name in OUTCOME_FIELDS if getattr(row, name) not in {"", None})
+            differs(position, name, f"an INTENT has an {name}" if name == "outcome" else f"an INTENT has {name}")
+        for name, value in zip(SPENT_FIELDS, spent, strict=True):
+            if not self._spent.spend(f"{name} {value}"):
                 differs(position, name, f"the {name} was used before")
-        self._open[record.execution_id] = (position, _approved(record))
+        self._open[row.execution_id] = (position, _fingerprint(row))
 
-    def _conclude(self, position: int, record: AuditRecord) -> None:
-        if not record.outcome:
-            differs(position, "outcome", f"a {record.kind.value} has no outcome")
-        if record.kind is RecordKind.RECONCILED and not _is_testimony(record.evidence):
+    def _conclude(self, position: int, row: Columns) -> None:
+        if not row.outcome:
+            differs(position, "outcome", f"a {row.kind} has no outcome")
+        if row.kind == RecordKind.RECONCILED and not _is_testimony(row.evidence):
             differs(position, "evidence", "a RECONCILED does not hold what Docker testified")
-        intent = self._open.pop(record.execution_id, None)
+        intent = self._open.pop(row.execution_id, None)
         if intent is None:
             differs(position, "execution_id", "no INTENT waits for this outcome: none was, or it had one")
-        if intent[1] != _approved(record):
+        if intent[1] != _fingerprint(row):
             differs(position, "execution_id", f"the outcome is not of what INTENT {intent[0]} approved")
-
-    def _spend(self, name: str, value: str) -> bool:
-        """Spend an id; tell whether it was still unspent."""
-        spent = _fingerprint(f"{name}\n{value}".encode())
-        fresh = spent not in self._spent
-        self._spent.add(spent)
-        return fresh
 
 
 def differs(position: int, what: str, reason: str, cause: Exception | None = None) -> NoReturn:
@@ -128,14 +125,6 @@ def differs(position: int, what: str, reason: str, cause: Exception | None = Non
     ) from cause
 
 
-def _is_moment(text: str) -> bool:
-    """Whether there is such a moment: the form alone would let a 31st of February pass."""
-    try:
-        return rfc3339(datetime.fromisoformat(text)) == text
-    except ValueError:
-        return False
-
-
 def _is_testimony(evidence: str) -> bool:
     """Whether it is a JSON object with something in it."""
     try:
@@ -145,11 +134,7 @@ def _is_testimony(evidence: str) -> bool:
     return isinstance(testimony, dict) and bool(testimony)
 
 
-def _approved(record: AuditRecord) -> bytes:
-    """Return a fingerprint over what was approved."""
-    columns = record.columns()
-    return _fingerprint("\n".join(f"{name} {columns[name]!a}" for name in APPROVED_FIELDS).encode("ascii"))
-
-
-def _fingerprint(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()[:SPENT_BYTES]
+def _fingerprint(row: Columns) -> tuple[int, int]:
+    """Return 128 bits over what was approved, of this process's own key; no text holds the NUL that parts them."""
+    approved = "\0".join(_approved(row))
+    return hash(approved), hash(f"{approved}\0")

@@ -13,31 +13,32 @@ Where rows were rewritten along with their leaf hashes, the first difference is 
 checkpoint covers and the one before it did not. Not guaranteed: that no middle checkpoint row was dropped
 (the next one covers the same leaves), or that nothing was cut off the end, unless ``against`` is given.
 
-Memory does not grow with the rows, except for what the story remembers.
+Memory does not grow with the rows, except for what the story remembers. A row is read at a glance (``audit_columns``)
+where that settles it, and the long way where not, which is what says what differs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from wingman_core.audit_record import AuditRecord, Column, RecordKind, from_bytes
+from wingman_core.audit_columns import Columns, record_bytes, well_formed
+from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.audit_story import Story, differs
 from wingman_core.checkpoint import Checkpoint, environment_of, open_checkpoint
 from wingman_core.errors import CanonicalError, Code, LogCorrupt
 from wingman_core.notes import VerifierKey
-from wingman_core.translog import Frontier, Node, leaf_hash
+from wingman_core.translog import Frontier, grow, leaf_hash
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row as it was read: the table's columns by name (see ``AuditRecord.columns``), and what binds them."""
+class Row(NamedTuple):
+    """One row as it was read: the table's columns (see ``AuditRecord.columns``), and what binds them."""
 
     position: int
-    columns: Mapping[str, Column]
+    columns: Columns
     record: bytes
     leaf_hash: bytes
-    nodes: tuple[Node, ...] | None = None
-    """The interior nodes stored for the subtrees that this row completes, the lowest first; ``None``: not read."""
+    nodes: list[bytes] | None = None
+    """The hashes stored for the subtrees that this row completes, the lowest first; ``None``: not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class LogVerifier:
         self._origin: Final = origin
         self._keys: Final = tuple(keys)
         self._against: Final = against
-        self._frontier = Frontier()
+        self._size = 0
+        self._peaks: list[bytes] = []
         self._covered = 0
         self._checkpoints = 0
         self._story: Final = Story(environment_of(origin))
@@ -86,22 +88,24 @@ class LogVerifier:
     @property
     def size(self) -> int:
         """How many rows were verified so far; the position of the next one."""
-        return self._frontier.size
+        return self._size
 
     def row(self, row: Row) -> None:
         """Verify the next row; raise ``LogCorrupt`` for the first thing that differs."""
-        position = self.size
+        position = self._size
         if row.position != position:
             differs(position, "position", "the row is missing, or one was inserted")
-        record = _record_at(position, row.record)
-        _compare_columns(position, record, row.columns)
+        if not _at_a_glance(row):
+            _compare_columns(position, _record_at(position, row.record), row.columns)
         if row.leaf_hash != leaf_hash(row.record):
             differs(position, "leaf_hash", "the leaf hash is not the record's")
-        self._story.tell(position, record)
-        self._frontier, nodes = self._frontier.append(row.leaf_hash)
+        self._story.tell(position, row.columns)
+        nodes = grow(self._peaks, position, row.leaf_hash)
+        self._size = position + 1
         if row.nodes is not None and row.nodes != nodes:
             differs(position, "nodes", "the stored nodes are not those of the leaves")
-        self._compare_against()
+        if self._against is not None:
+            self._compare_against()
 
     def checkpoint(self, stored: StoredCheckpoint) -> None:
         """Verify the checkpoint that covers the rows so far; raise ``LogCorrupt`` for the first thing that differs."""
@@ -116,7 +120,7 @@ class LogVerifier:
             differs(first, "checkpoint", f"the checkpoint of {stored.size} rows is of another log")
         if (signed.size, signed.root) != (stored.size, stored.root):
             differs(first, "checkpoint", f"the checkpoint of {stored.size} rows has columns that were not signed")
-        if signed.root != self._frontier.root():
+        if signed.root != self._root():
             differs(first, "root", f"rows {first} to {stored.size - 1} are not the ones that were signed")
         self._covered = stored.size
         self._checkpoints += 1
@@ -127,14 +131,15 @@ class LogVerifier:
             differs(self._covered, "checkpoint", "no checkpoint covers the rows from here on")
         if self._against is not None and self._against.size > self.size:
             differs(self.size, "against", f"the log was truncated: the older checkpoint has {self._against.size} rows")
-        return Summary(
-            self.size, self._frontier.root(), self._checkpoints, self._story.counts(), self._story.unfinished()
-        )
+        return Summary(self.size, self._root(), self._checkpoints, self._story.counts(), self._story.unfinished())
+
+    def _root(self) -> bytes:
+        return Frontier(self._size, tuple(self._peaks)).root()
 
     def _compare_against(self) -> None:
         """Compare the older checkpoint once the tree has its size."""
         older = self._against
-        if older is not None and older.size == self.size and older.root != self._frontier.root():
+        if older is not None and older.size == self.size and older.root != self._root():
             differs(0, "against", f"somewhere the first {older.size} rows are not the older checkpoint's")
 
 
@@ -145,11 +150,16 @@ def _record_at(position: int, data: bytes) -> AuditRecord:
         differs(position, "record", error.message, error)
 
 
-def _compare_columns(position: int, record: AuditRecord, columns: Mapping[str, Column]) -> None:
+def _at_a_glance(row: Row) -> bool:
+    """Tell whether the record is surely what the columns say, in its one form."""
+    try:
+        return record_bytes(row.columns) == row.record and well_formed(row.columns)
+    except (TypeError, UnicodeError):  # a value of a type, or of characters, that no record has
+        return False
+
+
+def _compare_columns(position: int, record: AuditRecord, columns: Columns) -> None:
     """Compare each column with the record, in the record's order; a value of another type differs too."""
-    expected = record.columns()
-    if columns.keys() != expected.keys():
-        differs(position, "columns", "the row does not have exactly the record's columns")
-    for name, value in expected.items():
-        if type(columns[name]) is not type(value) or columns[name] != value:
+    for name, value, found in zip(Columns._fields, record.columns(), columns, strict=True):
+        if type(found) is not type(value) or found != value:
             differs(position, name, f"the column {name} is not what the record says")

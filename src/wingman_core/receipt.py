@@ -141,7 +141,7 @@ def _opened(entry: Entry, keys: Sequence[VerifierKey]) -> tuple[int, AuditRecord
 def _tell(story: Story, position: int, record: AuditRecord) -> None:
     """Take the next record of the story; raise ``LogCorrupt`` (RECEIPT_INVALID) where it cannot be."""
     try:
-        story.tell(position, record)
+        story.tell(position, record.columns())
     except LogCorrupt as error:
         raise _invalid(error.message) from error
 

@@ -14,6 +14,7 @@ HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 """The root of no leaves (RFC 6962, 2.1)."""
 
+_HASH_LENGTHS: Final = frozenset({HASH_BYTES})
 _LEAF: Final = b"\x00"
 _NODE: Final = b"\x01"
 
@@ -37,6 +38,17 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(_NODE + left + right).digest()
 
 
+def grow(peaks: list[bytes], size: int, leaf: bytes) -> list[bytes]:
+    """Add a leaf hash to the peaks of ``size`` leaves, in place; return the nodes it completes, from level 1 on."""
+    nodes, top = [], leaf
+    while size & 1:
+        size >>= 1
+        top = node_hash(peaks.pop(), top)
+        nodes.append(top)
+    peaks.append(top)
+    return nodes
+
+
 @dataclass(frozen=True, slots=True)
 class Frontier:
     """The right edge of a tree of ``size`` leaves: the roots of its complete subtrees, the largest first."""
@@ -47,16 +59,15 @@ class Frontier:
     def __post_init__(self) -> None:
         """Refuse peaks that cannot be those of a tree of this size."""
         fits = self.size >= 0 and len(self.peaks) == self.size.bit_count()
-        if not fits or any(len(peak) != HASH_BYTES for peak in self.peaks):
+        if not fits or not _HASH_LENGTHS.issuperset(map(len, self.peaks)):
             raise ValueError("a frontier has one 32-byte peak for each bit that is set in its size")
 
     def append(self, leaf: bytes) -> tuple["Frontier", tuple[Node, ...]]:
         """Return the frontier with one more leaf hash, and the interior nodes that it completes, the lowest first."""
-        peaks, nodes, level, index, top = list(self.peaks), [], 0, self.size, leaf
-        while index & 1:
-            level, index, top = level + 1, index >> 1, node_hash(peaks.pop(), top)
-            nodes.append(Node(level, index, top))
-        return Frontier(self.size + 1, (*peaks, top)), tuple(nodes)
+        size, peaks = self.size + 1, list(self.peaks)
+        completed = grow(peaks, self.size, leaf)
+        nodes = tuple(Node(level, (size >> level) - 1, hashed) for level, hashed in enumerate(completed, 1))
+        return Frontier(size, tuple(peaks)), nodes
 
     def root(self) -> bytes:
         """Return the root of the tree (RFC 6962, 2.1), 32 bytes."""

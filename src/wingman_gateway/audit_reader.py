@@ -5,35 +5,46 @@ them, in constant memory; stored nodes or checkpoints that belong to no row are 
 it does: the role ``wingman_auditor`` is enough.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
 import asyncpg
 
-from wingman_core.audit_record import COLUMNS, AuditRecord, from_bytes
+from wingman_core.audit_columns import Columns
+from wingman_core.audit_record import AuditRecord, from_bytes
 from wingman_core.audit_verify import LogVerifier, Row, StoredCheckpoint, Summary
-from wingman_core.canonical import rfc3339
-from wingman_core.errors import CanonicalError, Code, LogCorrupt, Unavailable
-from wingman_core.translog import Node
+from wingman_core.errors import Code, LogCorrupt, Unavailable
 from wingman_gateway.audit_store import GONE
 
 PREFETCH: Final = 500
 """Rows fetched at once."""
+BATCH: Final = 500
+"""Rows verified between two fetches."""
 CONNECT_SECONDS: Final = 10.0
+FIRST: Final = -(1 << 63)
 LAST: Final = (1 << 63) - 1
 
 READ_SIZE: Final = "SELECT count(*) FROM execution_audit"
-READ_ROWS: Final = f"SELECT position, record, leaf_hash, {', '.join(COLUMNS)} FROM execution_audit ORDER BY position"  # noqa: S608 - field names
-# A node is complete with the last leaf under it: leaf ((index + 1) << level) - 1. One that no tree has comes last.
+_NAMES: Final = [name for name in Columns._fields if name != "created_at"]
+READ_ROWS: Final = f"""
+SELECT position, record, leaf_hash, created_at AT TIME ZONE 'UTC', {", ".join(_NAMES)} FROM execution_audit
+ORDER BY position
+"""  # noqa: S608 - field names
+# A range of each level is one range of the index: OFFSET 0 keeps the planner from reading the whole table instead.
 READ_NODES: Final = """
-SELECT CASE WHEN level BETWEEN 1 AND 62 AND index BETWEEN 0 AND (1::bigint << (62 - level)) - 2
-       THEN ((index + 1) << level) - 1 ELSE 9223372036854775807 END AS position, level, index, hash
-FROM audit_node ORDER BY 1, level, index
+SELECT node.level, node.index, node.hash
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS due (level, first, past) CROSS JOIN LATERAL (
+    SELECT level, index, hash FROM audit_node
+    WHERE level = due.level AND index >= due.first AND index < due.past OFFSET 0
+) AS node
 """
-READ_CHECKPOINTS: Final = "SELECT size - 1 AS position, size, root, note FROM audit_checkpoint ORDER BY size"
+COUNT_NODES: Final = "SELECT count(*) FROM audit_node"
+READ_CHECKPOINTS: Final = "SELECT size, root, note FROM audit_checkpoint WHERE size > $1 AND size <= $2 ORDER BY size"
 READ_LAST: Final = "SELECT position, record FROM execution_audit ORDER BY position DESC LIMIT $1"
 READ_BETWEEN: Final = """
 SELECT position, record, leaf_hash FROM execution_audit
@@ -42,6 +53,10 @@ ORDER BY position
 """
 READ_HEAD: Final = "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
 
+SLICE: Final = 25
+"""Rows verified between two looks at what has arrived."""
+
+Cursor: TypeAlias = "asyncpg.cursor.Cursor[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
@@ -60,6 +75,16 @@ class Positioned:
 
     position: int
     record: AuditRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows up to a position, and what is stored over them."""
+
+    end: int
+    rows: list[asyncpg.Record]
+    nodes: dict[tuple[int, int], bytes]
+    checkpoints: deque[StoredCheckpoint]
 
 
 class AuditReader:
@@ -106,64 +131,82 @@ class AuditReader:
                 yield Exported(row["position"], row["record"], row["leaf_hash"])
 
     async def verify(self, verifier: LogVerifier, progress: Callable[[int], None]) -> Summary:
-        """Feed the whole log; ``progress`` hears of each record's position. Raises ``LogCorrupt`` with the first."""
+        """Feed the whole log; ``progress`` hears how many rows hold so far. Raises ``LogCorrupt`` with the first."""
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
-            nodes = _Ahead(self._connection, READ_NODES)
-            checkpoints = _Ahead(self._connection, READ_CHECKPOINTS)
-            async for found in self._connection.cursor(READ_ROWS, prefetch=PREFETCH):
-                position: int = found["position"]
-                verifier.row(_row(found, await nodes.take(position)))
-                for checkpoint in await checkpoints.take(position):
-                    verifier.checkpoint(_checkpoint(checkpoint))
-                progress(position)
-            for checkpoint in await checkpoints.take(LAST):
-                verifier.checkpoint(_checkpoint(checkpoint))
-            if await nodes.take(LAST):
-                raise LogCorrupt(
-                    Code.LOG_CORRUPT,
-                    f"position {verifier.size}: there are tree nodes over records that are missing",
-                    hint="keep the database as it is, and compare with a backup and an older checkpoint",
-                    position=str(verifier.size),
-                    what="nodes",
-                )
+            end = 0
+            async with aclosing(self._batches()) as batches:
+                async for batch in batches:
+                    for number, row in enumerate(batch.rows):
+                        verifier.row(_row(row, _completed(verifier.size, batch.nodes)))
+                        while batch.checkpoints and batch.checkpoints[0].size <= verifier.size:
+                            verifier.checkpoint(batch.checkpoints.popleft())
+                        if number % SLICE == 0:
+                            await asyncio.sleep(0)  # what the server has sent makes room for more
+                    end = batch.end
+                    progress(end)
+            covered = end or FIRST
+            for checkpoint in await self._checkpoints(covered, LAST):
+                verifier.checkpoint(checkpoint)
+            await self._require_nodes(verifier.size)
         return verifier.finish()
 
+    async def _batches(self) -> AsyncGenerator[_Batch]:
+        """Yield the whole log, the next batch on its way while one is verified."""
+        cursor = await self._connection.cursor(READ_ROWS)
+        ahead = asyncio.create_task(self._batch(cursor, 0))
+        try:
+            while (batch := await ahead).rows:
+                ahead = asyncio.create_task(self._batch(cursor, batch.end))
+                yield batch
+        finally:
+            # One query at a time: whoever gives up waits for the one that is on its way.
+            ahead.cancel()
+            await asyncio.wait({ahead})
 
-class _Ahead:
-    """A query's rows, read as far as wanted."""
+    async def _batch(self, cursor: Cursor, begin: int) -> _Batch:
+        """Return the next rows with what is stored over them; ``begin`` is the position of the first."""
+        rows = await cursor.fetch(BATCH)
+        end = begin + len(rows)
+        return _Batch(end, rows, await self._nodes(begin, end), await self._checkpoints(begin or FIRST, end))
 
-    def __init__(self, connection: Connection, query: str) -> None:
-        self._rows = aiter(connection.cursor(query, prefetch=PREFETCH))
-        self._next: asyncpg.Record | None = None
-        self._ended = False
+    async def _nodes(self, begin: int, end: int) -> dict[tuple[int, int], bytes]:
+        """Return what is stored over the subtrees that are complete with one of the leaves [begin, end)."""
+        levels = range(1, end.bit_length())
+        first, past = [begin >> level for level in levels], [end >> level for level in levels]
+        rows = await self._connection.fetch(READ_NODES, list(levels), first, past)
+        return {(level, index): hashed for level, index, hashed in rows}
 
-    async def take(self, position: int) -> list[asyncpg.Record]:
-        """Return the rows that are due by ``position``; the first that is not is kept."""
-        taken = []
-        while (row := await self._peek()) is not None and row["position"] <= position:
-            taken.append(row)
-            self._next = None
-        return taken
+    async def _checkpoints(self, covered: int, end: int) -> deque[StoredCheckpoint]:
+        rows = await self._connection.fetch(READ_CHECKPOINTS, covered, end)
+        return deque(StoredCheckpoint(row["size"], row["root"], row["note"]) for row in rows)
 
-    async def _peek(self) -> asyncpg.Record | None:
-        if self._next is None and not self._ended:
-            self._next = await anext(self._rows, None)
-            self._ended = self._next is None
-        return self._next
-
-
-def _row(found: asyncpg.Record, completed: list[asyncpg.Record]) -> Row:
-    columns = {name: found[name] for name in COLUMNS}
-    try:
-        columns["created_at"] = rfc3339(columns["created_at"])
-    except (CanonicalError, ValueError):  # such as infinity: no record has it, so the comparison will say where
-        columns["created_at"] = str(columns["created_at"])
-    nodes = tuple(Node(node["level"], node["index"], node["hash"]) for node in completed)
-    return Row(found["position"], columns, found["record"], found["leaf_hash"], nodes)
+    async def _require_nodes(self, size: int) -> None:
+        """Raise ``LogCorrupt`` where there are other nodes than those that were compared."""
+        complete = sum(size >> level for level in range(1, size.bit_length()))
+        if await self._connection.fetchval(COUNT_NODES) != complete:
+            raise LogCorrupt(
+                Code.LOG_CORRUPT,
+                f"position {size}: there are tree nodes over records that are missing",
+                hint="keep the database as it is, and compare with a backup and an older checkpoint",
+                position=str(size),
+                what="nodes",
+            )
 
 
-def _checkpoint(found: asyncpg.Record) -> StoredCheckpoint:
-    return StoredCheckpoint(found["size"], found["root"], found["note"])
+def _completed(position: int, stored: dict[tuple[int, int], bytes]) -> list[bytes]:
+    """Return the stored nodes over the subtrees that the leaf at a position completes, the lowest first."""
+    nodes, index, level = [], position, 0
+    while index & 1:
+        level, index = level + 1, index >> 1
+        if (level, index) in stored:
+            nodes.append(stored[level, index])
+    return nodes
+
+
+def _row(found: asyncpg.Record, completed: list[bytes]) -> Row:
+    position, record, leaf, moment, kind, environment, *others = found
+    created_at = f"{moment.isoformat(timespec='microseconds')}Z"
+    return Row(position, Columns(kind, environment, created_at, *others), record, leaf, completed)
 
 
 def _unavailable(error: Exception) -> Unavailable:

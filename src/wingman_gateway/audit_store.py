@@ -57,6 +57,7 @@ INSERT_ROW: Final = (
     f"INSERT INTO execution_audit (position, record, leaf_hash, {', '.join(COLUMNS)}) "  # noqa: S608 - field names
     f"VALUES ({', '.join(f'${number}' for number in range(1, len(COLUMNS) + 4))})"
 )
+CREATED_AT: Final = COLUMNS.index("created_at")
 INSERT_NODE: Final = "INSERT INTO audit_node (level, index, hash) VALUES ($1, $2, $3)"
 INSERT_CHECKPOINT: Final = "INSERT INTO audit_checkpoint (size, root, note) VALUES ($1, $2, $3)"
 OUTCOME_KINDS: Final = frozenset({RecordKind.RESULT, RecordKind.RECONCILED})
@@ -291,8 +292,9 @@ async def _read_peak(connection: Connection, level: int, index: int) -> bytes:
 
 def _row(position: int, record: AuditRecord, data: bytes, leaf: bytes) -> tuple[object, ...]:
     """Return the values of ``INSERT_ROW``."""
-    columns: dict[str, object] = {**record.columns(), "created_at": datetime.fromisoformat(record.created_at)}
-    return (position, data, leaf, *(columns[name] for name in COLUMNS))
+    values: list[object] = list(record.columns())
+    values[CREATED_AT] = datetime.fromisoformat(record.created_at)
+    return (position, data, leaf, *values)
 
 
 def _tell(waiting: _Waiting, answer: int | WingmanError) -> None:

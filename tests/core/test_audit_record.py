@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,8 +90,8 @@ def test_what_is_written_is_read_again(record: AuditRecord):
 
 @given(RECORDS)
 def test_the_columns_are_the_fields_as_a_table_holds_them(record: AuditRecord):
-    columns = record.columns()
-    assert set(columns) == set(COLUMNS) == {field.name for field in fields(AuditRecord)}
+    columns = record.columns()._asdict()
+    assert tuple(columns) == COLUMNS == tuple(field.name for field in fields(AuditRecord))
     for name in set(COLUMNS) - {"targets", "deciders"}:
         assert columns[name] == getattr(record, name)
     assert json.loads(str(columns["targets"])) == list(record.targets)
@@ -116,6 +117,14 @@ def test_an_outcome_keeps_what_was_approved():
         replace(result, kind=RecordKind.INTENT, outcome="", created_at=AT, evidence="", **blank)  # type: ignore[arg-type]
         == RECORD
     )
+
+
+@given(RECORDS)
+def test_the_bytes_are_those_of_rfc_8785(record: AuditRecord):
+    plain = {field.name: getattr(record, field.name) for field in fields(record)}
+    deciders = [{"name": person.name, "at": person.at, "via": person.via} for person in record.deciders]
+    value = {**plain, "kind": record.kind.value, "targets": list(record.targets), "deciders": deciders}
+    assert record.to_bytes() == rfc8785.dumps(value)
 
 
 def written(**changes: Any) -> bytes:  # noqa: ANN401

@@ -17,7 +17,7 @@ from wingman_core.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from wingman_core.claims import Decider
 from wingman_core.errors import Code, LogCorrupt
 from wingman_core.notes import verifier_key_of
-from wingman_core.translog import EMPTY_ROOT, Frontier, Node, leaf_hash
+from wingman_core.translog import EMPTY_ROOT, Frontier, leaf_hash
 
 ORIGIN = origin_of("test", "log1")
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -34,11 +34,11 @@ class Log:
 
     def with_row(self, position: int, /, **changes: object) -> "Log":
         rows = list(self.rows)
-        rows[position] = replace(rows[position], **changes)  # type: ignore[arg-type]
+        rows[position] = rows[position]._replace(**changes)
         return replace(self, rows=tuple(rows))
 
     def with_column(self, position: int, name: str, value: object) -> "Log":
-        return self.with_row(position, columns={**self.rows[position].columns, name: value})
+        return self.with_row(position, columns=self.rows[position].columns._replace(**{name: value}))
 
     def with_checkpoint(self, number: int, **changes: object) -> "Log":
         checkpoints = list(self.checkpoints)
@@ -119,14 +119,14 @@ def written(records: Sequence[AuditRecord], batches: Sequence[int] = BATCHES) ->
     for position, record in enumerate(records):
         leaf = leaf_hash(record.to_bytes())
         frontier, nodes = frontier.append(leaf)
-        rows.append(Row(position, record.columns(), record.to_bytes(), leaf, nodes))
+        rows.append(Row(position, record.columns(), record.to_bytes(), leaf, [node.hash for node in nodes]))
         if frontier.size in batches:
             checkpoints.append(head_of(frontier))
     return Log(tuple(rows), tuple(checkpoints))
 
 
 def without_nodes(log: Log) -> Log:
-    return replace(log, rows=tuple(replace(row, nodes=None) for row in log.rows))
+    return replace(log, rows=tuple(row._replace(nodes=None) for row in log.rows))
 
 
 def verified(log: Log, against: Checkpoint | None = None) -> Summary:
@@ -177,7 +177,7 @@ def test_nodes_are_compared_where_they_were_read():
 @pytest.mark.parametrize("position", range(len(STORY)))
 @pytest.mark.parametrize("name", COLUMNS)
 def test_one_changed_column_is_found(position: int, name: str):
-    value = LOG.rows[position].columns[name]
+    value = getattr(LOG.rows[position].columns, name)
     changed = f"{value}x" if isinstance(value, str) else (value or 0) + 1
     assert difference(LOG.with_column(position, name, changed)) == (position, name)
 
@@ -187,13 +187,6 @@ def test_a_column_of_another_type_is_found():
     assert difference(LOG.with_column(2, "exit_code", None)) == (2, "exit_code")
     assert difference(LOG.with_column(0, "exit_code", 0)) == (0, "exit_code")
     assert difference(LOG.with_column(0, "version", True)) == (0, "version")
-
-
-def test_another_set_of_columns_is_found():
-    columns = dict(LOG.rows[0].columns)
-    assert difference(LOG.with_row(0, columns={**columns, "more": 1})) == (0, "columns")
-    del columns["jti"]
-    assert difference(LOG.with_row(0, columns=columns)) == (0, "columns")
 
 
 @given(st.integers(0, len(STORY) - 1), st.data())
@@ -225,7 +218,7 @@ def test_a_deleted_row_is_found(position: int):
 
 @given(st.integers(0, len(STORY) - 2))
 def test_a_deleted_row_is_found_though_the_rest_was_renumbered(position: int):
-    rest = tuple(replace(row, position=row.position - 1) for row in LOG.rows[position + 1 :])
+    rest = tuple(row._replace(position=row.position - 1) for row in LOG.rows[position + 1 :])
     assert difference(replace(LOG, rows=LOG.rows[:position] + rest))[1] != "leaf_hash"
 
 
@@ -235,7 +228,7 @@ def test_an_inserted_row_is_found(position: int):
     row = Row(position, record.columns(), record.to_bytes(), record.leaf_hash())
     doubled = replace(LOG, rows=(*LOG.rows[:position], row, *LOG.rows[position:]))
     assert difference(doubled)[1] in {"root", "position", "checkpoint", "nodes"}
-    shifted = tuple(replace(later, position=later.position + 1, nodes=None) for later in LOG.rows[position:])
+    shifted = tuple(later._replace(position=later.position + 1, nodes=None) for later in LOG.rows[position:])
     assert difference(replace(LOG, rows=(*LOG.rows[:position], row, *shifted)))[1] in {"root", "position", "checkpoint"}
 
 
@@ -243,7 +236,7 @@ def test_an_inserted_row_is_found(position: int):
 def test_two_swapped_rows_are_found(pair: tuple[int, int]):
     first, second = pair
     rows = list(without_nodes(LOG).rows)
-    rows[first], rows[second] = replace(rows[second], position=first), replace(rows[first], position=second)
+    rows[first], rows[second] = rows[second]._replace(position=first), rows[first]._replace(position=second)
     assert difference(replace(LOG, rows=tuple(rows)))[0] <= second
 
 
@@ -262,14 +255,13 @@ def test_a_row_rewritten_with_its_hash_is_placed_by_the_nodes_where_they_were_re
 
 @pytest.mark.parametrize("position", [1, 2, 3, 7, 9])
 def test_a_changed_node_is_found(position: int):
-    nodes = LOG.rows[position].nodes or ()
-    other = Node(nodes[0].level if nodes else 1, 0, bytes(32))
-    assert difference(LOG.with_row(position, nodes=(*nodes[:-1], other))) == (position, "nodes")
-    assert difference(LOG.with_row(position, nodes=(*nodes, other))) == (position, "nodes")
+    nodes = LOG.rows[position].nodes or []
+    assert difference(LOG.with_row(position, nodes=[*nodes[:-1], bytes(32)])) == (position, "nodes")
+    assert difference(LOG.with_row(position, nodes=[*nodes, bytes(32)])) == (position, "nodes")
 
 
 def test_a_missing_node_is_found():
-    assert difference(LOG.with_row(7, nodes=())) == (7, "nodes")
+    assert difference(LOG.with_row(7, nodes=[])) == (7, "nodes")
 
 
 def test_the_last_rows_cut_off_are_found_by_the_checkpoint_that_covered_them():

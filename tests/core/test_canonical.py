@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wingman_core.canonical import canonical_bytes, digest, rfc3339
 from wingman_core.errors import CanonicalError, Code
@@ -36,6 +39,17 @@ def test_what_has_no_canonical_form_is_refused(value: Any):  # noqa: ANN401
     with pytest.raises(CanonicalError) as refusal:
         canonical_bytes(value)
     assert refusal.value.code is Code.CANONICAL_INVALID
+
+
+NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+SCALARS = st.none() | st.booleans() | NUMBERS
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+VALUES = st.recursive(SCALARS | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=20)
+
+
+@given(VALUES)
+def test_every_value_has_the_bytes_that_the_reference_gives_it(value: Any):  # noqa: ANN401
+    assert canonical_bytes(value) == rfc8785.dumps(value)
 
 
 def test_a_digest_is_of_its_domain():

@@ -16,6 +16,7 @@ from wingman_core.audit_verify import LogVerifier, Summary
 from wingman_core.checkpoint import Checkpoint, open_checkpoint
 from wingman_core.errors import LogCorrupt, Unavailable
 from wingman_core.notes import verifier_key_of
+from wingman_gateway import audit_reader
 from wingman_gateway.audit_reader import AuditReader
 from wingman_gateway.audit_store import AuditStore, open_pool
 
@@ -90,13 +91,20 @@ async def superuser(written: Database) -> AsyncIterator[Administrator]:
     await connection.close()
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches that end in the middle of everything."""
+    monkeypatch.setattr(audit_reader, "BATCH", 7)
+    monkeypatch.setattr(audit_reader, "SLICE", 2)
+
+
 async def verify(database: Database, against: Checkpoint | None = None) -> Summary:
     """Verify as an auditor."""
     url, password = database.dsn("wingman_auditor"), database.passwords["wingman_auditor"]
     seen = []
     async with AuditReader.connect(url, password) as reader:
         summary = await reader.verify(LogVerifier(origin=ORIGIN, keys=KEYS, against=against), seen.append)
-    assert seen == list(range(summary.size))
+    assert seen[-1:] == ([summary.size] if summary.size else [])
     return summary
 
 

@@ -342,7 +342,7 @@ async def test_every_column_says_what_the_record_says(store: AuditStore, superus
     assert row["record"] == record.to_bytes()
     assert row["leaf_hash"] == record.leaf_hash()
     assert row["created_at"].isoformat() == "2030-01-01T00:00:00.000001+00:00"
-    for name, value in record.columns().items():
+    for name, value in record.columns()._asdict().items():
         if name != "created_at":
             assert row[name] == value
 
