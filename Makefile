@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup hooks run demo test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean
+.PHONY: help setup hooks run demo backup restore test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,13 @@ run: $(READY) ## Start Wingman on this machine: embedded Postgres, gateway, API;
 
 demo: $(READY) ## Play the whole story on a private instance, three attacks included, and clean up
 	@$(BIN)/wingman demo --engine auto
+
+backup: $(READY) ## Back up database, signed checkpoint and claims into one file, and prove that it can be restored
+	@file="$(FILE)"; $(BIN)/wingman backup create $${file:+"$$file"} --prove
+
+restore: $(READY) ## Restore FILE=... into an empty deployment, verified against its checkpoint
+	@[ -n "$(FILE)" ] || { echo "restore: say which backup: make restore FILE=backups/..."; exit 2; }
+	@$(BIN)/wingman backup restore "$(FILE)"
 
 test: $(READY) ## The whole suite with coverage (at least 95 % of lines and branches)
 	@rm -f .coverage .coverage.*

@@ -104,6 +104,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.LOG_CORRUPT: 500,
     Code.CHECKPOINT_INVALID: 500,
     Code.RECEIPT_INVALID: 500,
+    Code.BACKUP_INVALID: 500,
     Code.SETTING_INVALID: 500,
     Code.INTERNAL: 500,
 }

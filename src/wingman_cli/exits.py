@@ -106,6 +106,7 @@ _FAILED: Final = (
     Code.LOG_CORRUPT,
     Code.CHECKPOINT_INVALID,
     Code.RECEIPT_INVALID,
+    Code.BACKUP_INVALID,
     Code.INTERNAL,
 )
 

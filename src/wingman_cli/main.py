@@ -24,6 +24,7 @@ from wingman_cli import (
     requests,
     up,
 )
+from wingman_cli.backup import commands as backup
 from wingman_cli.exits import exit_for
 from wingman_cli.instance import DEFAULT_DIRECTORY
 from wingman_cli.options import JSON_ASKED, VERBATIM
@@ -103,6 +104,12 @@ def build() -> typer.Typer:
     _group(app, "keys", "API keys.", key_commands)
     _group(app, "pki", "Certificates for the gateway.", {"issue": pki_commands.issue, "show": pki_commands.show})
     _group(app, "policy", "What the policy says of a command.", {"explain": policy.explain}, verbatim=True)
+    _group(
+        app,
+        "backup",
+        "Backups, and what becomes of them.",
+        {"create": backup.create, "verify": backup.verify, "restore": backup.restore},
+    )
     app.command("migrate")(migrations.migrate)
     app.command("openapi")(document.openapi)
     return app

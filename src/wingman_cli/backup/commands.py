@@ -1,0 +1,108 @@
+"""``wingman backup create | verify | restore``."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from wingman_cli.options import Json
+from wingman_cli.screen import Screen
+from wingman_cli.session import Session
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from wingman_cli.backup.archive import Manifest
+    from wingman_cli.backup.places import Place
+
+STAMP: Final = "%Y%m%dT%H%M%SZ"
+
+File = Annotated[Path, typer.Argument(help="A backup.")]
+
+
+def create(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to (default: backups/ of the data directory, named by the time).")
+    ] = None,
+    *,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Restore it into a server of its own, too, and verify it there.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Back up a deployment as it is now, while it runs: database, signed checkpoint and claims, in one file."""
+    from wingman_cli.backup.procedures import check, create_backup, rehearse
+
+    now, place = datetime.now(UTC), _place(context)
+    path = file or place.instance.directory / "backups" / f"wingman-{place.instance.environment}-{now:{STAMP}}.tar"
+    screen = Screen(as_json=as_json)
+    with _progress(screen) as progress:
+        manifest, digest = asyncio.run(create_backup(place, path, now=now, progress=progress))
+        if prove:
+            asyncio.run(rehearse(*check(place.instance, path, progress), progress))
+    _tell(screen, path, manifest, digest, f"Backed up {manifest.records} records and all that goes with them to {path}")
+
+
+def verify(
+    context: typer.Context,
+    file: File,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not try to restore it into a server of its own.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Prove that a backup can be used: it is whole and ours, and its log verifies once it is restored elsewhere."""
+    from wingman_cli.backup.procedures import check, rehearse
+
+    screen = Screen(as_json=as_json)
+    with _progress(screen) as progress:
+        found, key, against = check(_place(context).instance, file, progress)
+        if not quick:
+            asyncio.run(rehearse(found, key, against, progress))
+    how = "whole and ours; not tried" if quick else "whole, ours, and it can be restored"
+    _tell(
+        screen, file, found.manifest, found.digest, f"{file} of {found.manifest.taken_at:%Y-%m-%d %H:%M} UTC is {how}"
+    )
+
+
+def restore(context: typer.Context, file: File, *, as_json: Json = False) -> None:
+    """Restore a backup into a deployment that does not run and whose database is empty; verify it there."""
+    from wingman_cli.backup.procedures import put_back
+
+    screen = Screen(as_json=as_json)
+    with _progress(screen) as progress:
+        manifest = asyncio.run(put_back(_place(context), file, progress))
+    if as_json:
+        screen.document({"restored": str(file), **manifest.model_dump(mode="json")})
+    else:
+        screen.say(f"Restored {file}: {manifest.records} records, verified against their signed checkpoint.")
+
+
+def _place(context: typer.Context) -> "Place":
+    from wingman_cli.backup.places import LocalPlace
+
+    session: Session = context.obj
+    return LocalPlace(session.instance, session.environ)
+
+
+@contextmanager
+def _progress(screen: Screen) -> "Iterator[Progress]":
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+    quiet = screen.as_json or not screen.err.is_terminal
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen.err, transient=True, disable=quiet) as progress:
+        yield progress
+
+
+def _tell(screen: Screen, path: Path, manifest: "Manifest", digest: str, line: str) -> None:
+    if screen.as_json:
+        screen.document({"file": str(path), "sha256": digest, **manifest.model_dump(mode="json")})
+        return
+    screen.say(f"{line}.")
+    screen.say(f"  of      {manifest.origin}, Postgres {manifest.server}")
+    screen.say(f"  digest  {digest}   (keep it where the file is not)")
