@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup hooks run demo backup restore test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean
+.PHONY: help setup hooks run demo backup restore test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean test-env test-env-down prd-env prd-env-down
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,18 +41,31 @@ restore: $(READY) ## Restore FILE=... into an empty deployment, verified against
 	@[ -n "$(FILE)" ] || { echo "restore: say which backup: make restore FILE=backups/..."; exit 2; }
 	@$(BIN)/wingman backup restore "$(FILE)"
 
+test-env: $(READY) ## Bring the TEST environment up from nothing: secrets, images, containers, healthy
+	@$(BIN)/wingman stack up --env test --engine auto
+
+test-env-down: $(READY) ## Stop TEST, data kept; VOLUMES=1 deletes its database, after asking
+	@$(BIN)/wingman stack down --env test $(if $(VOLUMES),--volumes)
+
+prd-env: $(READY) ## Bring PRD up; refuses missing, default and weak secrets of .env.prd by name
+	@$(BIN)/wingman stack up --env prd
+
+prd-env-down: $(READY) ## Stop PRD, data kept; VOLUMES=1 deletes its database, after asking
+	@$(BIN)/wingman stack down --env prd $(if $(VOLUMES),--volumes)
+
 test: $(READY) ## The whole suite with coverage (at least 95 % of lines and branches)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --max-worker-restart=1 --durations=15 || { $(BIN)/coverage combine -q; exit 1; }
+	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --max-worker-restart=1 --durations=15 --ignore=tests/stack || { $(BIN)/coverage combine -q; exit 1; }
+	@$(BIN)/coverage run -m pytest -q --durations=15 tests/stack || { $(BIN)/coverage combine -q; exit 1; }
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report
 
-test-fast: $(READY) ## The suite without faults and end-to-end stories
-	@$(BIN)/pytest -q --ignore=tests/e2e --ignore=tests/faults
+test-fast: $(READY) ## The suite without faults, end-to-end stories and the stack
+	@$(BIN)/pytest -q --ignore=tests/e2e --ignore=tests/faults --ignore=tests/stack
 
 faults: $(READY) ## Processes killed, database and engine gone, at every step
 	@KILLS=20 $(BIN)/pytest -q tests/faults tests/api/test_killed.py
 
-check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck
+check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck, hadolint
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
@@ -60,7 +73,8 @@ check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellchec
 	@drift=$$(mktemp -d) && trap 'rm -rf "$$drift"' EXIT && $(MAKE) --no-print-directory proto OUT="$$drift" && \
 	  diff -ru --exclude='__init__.py' --exclude='__pycache__' $(STUBS) "$$drift/wingman_rpc/v1" || \
 	  { echo "check: the stubs differ from the contract; run make proto and commit"; exit 1; }
-	@$(BIN)/shellcheck tools/*.sh .githooks/* .ci/run
+	@$(BIN)/shellcheck tools/*.sh tools/postgres-stand-in/*.sh deploy/compose/postgres/*.sh .githooks/* .ci/run
+	@$(BIN)/hadolint deploy/compose/Dockerfile tools/postgres-stand-in/Dockerfile
 
 fmt: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format . && $(BIN)/buf format -w protos
@@ -86,8 +100,10 @@ lock: $(READY) ## Compile the hash-locked requirements anew
 	  --python-version 3.11 requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
 	  --python-version 3.11 --extra dev --extra embedded pyproject.toml -o requirements/dev.txt
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
-	  --python-version 3.11 requirements/clients.in -o requirements/clients.txt
+	@for name in clients build api gateway bot; do \
+	  $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --universal \
+	    --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
 
 sbom: $(READY) ## Write a CycloneDX bill of materials for each set of requirements to build/sbom/
 	@mkdir -p build/sbom && for file in requirements/*.txt; do \

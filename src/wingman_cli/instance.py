@@ -150,7 +150,7 @@ class Instance:
             create_token_key(self.token_key, self.token_keys)
         if not self.checkpoint_key.exists():
             create_checkpoint_key(self.checkpoint_key)
-        self._write_verifier_key()
+        self.write_verifier_key()
         if not self.policies.exists():
             copy_policies(self.policies)
         self.log_id()
@@ -201,7 +201,8 @@ class Instance:
             write_private(path, make().encode("ascii"))
         return path.read_text("ascii").strip()
 
-    def _write_verifier_key(self) -> None:
+    def write_verifier_key(self) -> None:
+        """Write the log's public key, from the checkpoint key and the log's id."""
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ed25519
 

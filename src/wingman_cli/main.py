@@ -30,6 +30,7 @@ from wingman_cli.instance import DEFAULT_DIRECTORY
 from wingman_cli.options import JSON_ASKED, VERBATIM
 from wingman_cli.screen import Screen
 from wingman_cli.session import Session
+from wingman_cli.stack import commands as stack
 from wingman_core.errors import WingmanError
 
 EXITS_HELP: Final = (
@@ -110,6 +111,7 @@ def build() -> typer.Typer:
         "Backups, and what becomes of them.",
         {"create": backup.create, "verify": backup.verify, "restore": backup.restore},
     )
+    _group(app, "stack", "The TEST and PRD environments, from images.", {"up": stack.up, "down": stack.down})
     app.command("migrate")(migrations.migrate)
     app.command("openapi")(document.openapi)
     return app

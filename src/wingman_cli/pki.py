@@ -27,7 +27,10 @@ CA_LIFETIME: Final = timedelta(days=3650)
 LEAF_LIFETIME: Final = timedelta(days=365)
 BACKDATE: Final = timedelta(minutes=5)
 
-ROLE: Final = re.compile(r"(?:api|gateway|(?:tool|auditor)/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)", re.ASCII)
+ROLE: Final = re.compile(r"(?:api|gateway|postgres|(?:tool|auditor)/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)", re.ASCII)
+
+SERVERS: Final = ("gateway", "postgres")
+"""Roles that are connected to, by name or address; the others connect."""
 
 UNUSABLE: Final = (OSError, ValueError, TypeError, UnsupportedAlgorithm)
 """What reading a key or certificate raises."""
@@ -79,7 +82,7 @@ class Authority:
         not_after: datetime | None = None,
         replace: bool = False,
     ) -> Leaf:
-        """Issue a certificate for ``api``, ``gateway``, ``tool/<name>`` or ``auditor/<name>``.
+        """Issue a certificate for ``api``, ``gateway``, ``postgres``, ``tool/<name>`` or ``auditor/<name>``.
 
         ``name`` is the files' stem (the role with ``-`` for ``/`` where empty). Raises ``SettingInvalid``
         for another role, and where the files exist and ``replace`` is false.
@@ -88,7 +91,7 @@ class Authority:
             raise SettingInvalid(
                 Code.SETTING_INVALID,
                 f"{role!a} is not a role that certificates carry",
-                hint="use api, gateway, tool/<name> or auditor/<name>, names in a-z, 0-9 and -",
+                hint="use api, gateway, postgres, tool/<name> or auditor/<name>, names in a-z, 0-9 and -",
             )
         stem = name or role.replace("/", "-")
         certificate, key_path = self._directory / f"{stem}.crt", self._directory / f"{stem}.key"
@@ -100,7 +103,7 @@ class Authority:
         uri = f"spiffe://wingman/{environment or self._environment}/{role}"
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        if role == "gateway":
+        if role in SERVERS:
             names += [x509.DNSName(value) for value in dns]
             names += [x509.IPAddress(ipaddress.ip_address(value)) for value in ips]
             usages = [ExtendedKeyUsageOID.SERVER_AUTH]

@@ -179,6 +179,8 @@ class Gateway:
             await self._status.set(name, status)
             if not name:
                 await self._status.set(SERVICE, status)
+                if fit and self._settings.health_file is not None:
+                    self._settings.health_file.touch()
 
 
 class Credentials:

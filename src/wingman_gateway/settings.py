@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     log_id: Name
     policy_dir: Path
     journal: Path
+    health_file: Path | None = None
+    """Written at every look that finds the gateway fit, for a supervisor without a certificate."""
 
     output_limit: Annotated[int, Field(ge=1024, le=64 << 20)] = 1 << 20
     """Bytes of output that are streamed; the digest covers all of it."""

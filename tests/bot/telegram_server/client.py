@@ -306,9 +306,11 @@ def _content(answer: httpx.Response) -> bytes:
 
 
 @asynccontextmanager
-async def telegram_server(*, token: str | None = None, port: int = 0) -> AsyncIterator[Telegram]:
+async def telegram_server(
+    *, token: str | None = None, port: int = 0, host: str = "127.0.0.1"
+) -> AsyncIterator[Telegram]:
     """Start a server in a process of its own; it ends with the block, at the latest with this process."""
-    arguments = ["--port", str(port), *([] if token is None else ["--token", token])]
+    arguments = ["--host", host, "--port", str(port), *([] if token is None else ["--token", token])]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

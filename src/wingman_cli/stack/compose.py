@@ -1,0 +1,91 @@
+"""Docker and its Compose, as programs: found, called with an argument vector, and their last words when they fail.
+
+Guarantees: no secret is ever an argument; what a program says is shown only where it failed. Does not: reach the Docker
+engine by itself.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from wingman_cli.stack.environment import Environment
+from wingman_core.errors import Code, SettingInvalid, Unavailable
+
+LAST_LINES: Final = 12
+LIMIT: Final = 1800.0
+"""Seconds; a first build fetches everything."""
+
+
+class Compose:
+    """One environment's compose project."""
+
+    def __init__(self, environment: Environment, environ: Mapping[str, str], *, engine: str) -> None:
+        """``engine`` is where Docker answers; ``environ`` is what the programs inherit but for Wingman's own."""
+        self._environment = environment
+        kept = {name: value for name, value in environ.items() if not name.startswith(("WINGMAN_", "COMPOSE_"))}
+        # One build at a time: where BuildKit is missing, two at once would make the same layers twice.
+        self._environ = {**kept, "DOCKER_HOST": engine, "COMPOSE_PARALLEL_LIMIT": "1"}
+        self._program = find_compose(self._environ)
+
+    def __call__(self, *arguments: str, limit: float = LIMIT) -> str:
+        """Run compose on the project; return its output, or raise ``Unavailable`` with its last words."""
+        environment = self._environment
+        files = ("--file", str(environment.compose_file), "--project-name", environment.project)
+        return self._run([*self._program, *files, *arguments], limit)
+
+    def docker(self, arguments: list[str]) -> str:
+        """Run docker itself, like ``__call__``."""
+        return self._run([_docker(self._environ), *arguments], LIMIT)
+
+    def _run(self, command: list[str], limit: float) -> str:
+        try:
+            done = subprocess.run(
+                command,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(
+                Code.ENGINE_UNAVAILABLE, f"{_named(command)} did not end within {limit:.0f} s", hint="see its logs"
+            ) from error
+        if done.returncode != 0:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LAST_LINES:]
+            raise Unavailable(Code.ENGINE_REFUSED, f"{_named(command)} failed:\n" + "\n".join(said))
+        return done.stdout
+
+
+def find_compose(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return how Compose is called here: as docker's plugin, or by itself; raise ``SettingInvalid`` without one."""
+    beside = Path(sys.executable).with_name("docker-compose")
+    docker = shutil.which("docker")
+    if docker is not None:
+        asked = [docker, "compose", "version"]
+        if subprocess.run(asked, env=dict(environ), capture_output=True, check=False, timeout=60).returncode == 0:
+            return (docker, "compose")
+    alone = str(beside) if os.access(beside, os.X_OK) else shutil.which("docker-compose")
+    if alone is None:
+        raise SettingInvalid(
+            Code.SETTING_INVALID, "there is no Docker Compose here", hint="install docker-compose-plugin, or make setup"
+        )
+    return (alone,)
+
+
+def _docker(environ: Mapping[str, str]) -> str:
+    found = shutil.which("docker", path=environ.get("PATH"))
+    if found is None:
+        raise SettingInvalid(Code.SETTING_INVALID, "there is no docker program here", hint="install Docker's client")
+    return found
+
+
+def _named(command: list[str]) -> str:
+    """Return the words of a command that say what it is, without files and projects."""
+    rest = command[command.index("--project-name") + 2 :] if "--project-name" in command else command[1:]
+    return " ".join(("compose" if "--project-name" in command else "docker", *rest[:2]))

@@ -1,0 +1,187 @@
+"""One environment's start, step by step, from a clean clone to healthy; and its end.
+
+Guarantees: nothing is built or started before every secret was judged; what exists is kept; a step that fails ends the
+start with the failing service's last words, and running ``up`` again goes on from there.
+"""
+
+import json
+import stat
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+from dotenv import dotenv_values
+
+from wingman_cli.stack.compose import Compose
+from wingman_cli.stack.deployment import Deployment, hand_over, write_machine_file
+from wingman_cli.stack.environment import BOT, PORTS, SERVICES, Environment
+from wingman_cli.stack.keys import make_keys
+from wingman_cli.stack.secrets_file import ensure_test_secrets, read, require_strong, wants_bot
+from wingman_core.errors import Code, SettingInvalid, Unavailable
+
+FACTS: Final = (
+    "WINGMAN_PYTHON_IMAGE",
+    "WINGMAN_POSTGRES_IMAGE",
+    "WINGMAN_PIP_CERT",
+    "WINGMAN_TEST_PORT",
+    "WINGMAN_PRD_PORT",
+)
+"""What the shell may say of this machine; it is remembered."""
+SOCKET: Final = "WINGMAN_DOCKER_SOCKET"
+GROUP: Final = "WINGMAN_DOCKER_GID"
+READY_LIMIT: Final = 240
+"""Seconds for a service to become healthy."""
+HEALTH_LIMIT: Final = 60.0
+POLL: Final = 0.3
+ANSWER: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What came up."""
+
+    api: str
+    first: bool
+    """Whether the secrets were made by this start."""
+    bot: bool
+
+
+class Stack:
+    """One environment on one engine."""
+
+    def __init__(
+        self, environment: Environment, environ: Mapping[str, str], *, engine: str, tell: Callable[[str], None]
+    ) -> None:
+        """``engine`` is Docker's address; ``tell`` gets a line for each step."""
+        self._environment = environment
+        self._environ = environ
+        self._engine = engine
+        self._tell = tell
+
+    def up(self, *, build: bool = True) -> Started:
+        """Bring everything up; return once it is healthy."""
+        environment = self._environment
+        first, values = judged_secrets(environment)
+        deployment = Deployment(environment)
+        deployment.prepare(values, now=datetime.now(UTC))
+        facts = self._facts()
+        write_machine_file(environment.machine_file, facts)
+        compose = Compose(environment, self._environ, engine=self._engine)
+        if build:
+            self._step("building the images (the first time takes minutes)", lambda: compose("build", "--quiet"))
+        hand_over(environment, compose.docker)
+        without_bot = [name for name in SERVICES if name != BOT]
+        self._step("starting Postgres, gateway and API", lambda: self._start(compose, without_bot))
+        renewed = make_keys(compose, deployment.instance, values)
+        with_bot = wants_bot(values)
+        if renewed:
+            deployment.prepare(values, now=datetime.now(UTC))
+            hand_over(environment, compose.docker)
+        if with_bot:
+            recreate = ("--force-recreate",) if renewed else ()
+            self._step("starting the bot", lambda: self._start(compose, [BOT], *recreate))
+        else:
+            compose("rm", "--stop", "--force", BOT)
+        port = facts.get(environment.port_variable) or PORTS[environment.name]
+        api = f"http://127.0.0.1:{port}"
+        self._step("waiting for the API to find everything healthy", lambda: _until_healthy(api))
+        return Started(api, first, with_bot)
+
+    def down(self, *, volumes: bool) -> None:
+        """Stop and remove the containers; the data stay unless ``volumes``."""
+        Compose(self._environment, self._environ, engine=self._engine)("down", *(("--volumes",) if volumes else ()))
+
+    def _start(self, compose: Compose, services: list[str], *options: str) -> None:
+        try:
+            compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(READY_LIMIT), *options, *services)
+        except Unavailable as error:
+            words = [error.message, *_last_words(compose, (*services, "migrate"))]
+            hint = f"docker logs {self._environment.container(services[-1])} tells more"
+            raise Unavailable(error.code, "\n".join(words), hint=hint) from error
+
+    def _step(self, what: str, do: Callable[[], object]) -> None:
+        self._tell(f"{what} ...")
+        began = time.monotonic()
+        do()
+        self._tell(f"  done in {time.monotonic() - began:.0f} s")
+
+    def _facts(self) -> dict[str, str]:
+        """Return what compose must know of this machine: as the shell says, as it was, or as it is seen."""
+        path = self._environment.machine_file
+        before = {name: value or "" for name, value in (dotenv_values(path) if path.exists() else {}).items()}
+        known = {name: self._environ.get(name) or before.get(name, "") for name in FACTS}
+        socket = _socket(self._engine)
+        return {name: value for name, value in known.items() if value} | {SOCKET: str(socket), GROUP: _group(socket)}
+
+
+def judged_secrets(environment: Environment) -> tuple[bool, dict[str, str]]:
+    """Return whether TEST's secrets were made just now, and the secrets; raise ``SettingInvalid`` for a weak one."""
+    first = environment.name == "test" and ensure_test_secrets(environment.secrets_file)
+    values = read(environment.secrets_file)
+    require_strong(environment, values)
+    if wants_bot(values):
+        from wingman_bot.settings import load
+
+        load({**values, "WINGMAN_API_URL": "http://api:8100", "WINGMAN_API_KEY_FILE": "api.key"})
+    return first, values
+
+
+def _socket(engine: str) -> Path:
+    """Return the path that the gateway's container gets; raise ``SettingInvalid`` for an engine without a socket."""
+    scheme, _, path = engine.partition("://")
+    if scheme != "unix":
+        raise SettingInvalid(
+            Code.SETTING_INVALID,
+            f"the gateway is given a socket, and {engine} is none",
+            hint="run this on the engine's own machine, with WINGMAN_DOCKER_HOST=unix:///path/to/docker.sock",
+        )
+    # Docker Desktop and its like: the socket here stands for one inside their virtual machine, which has this name.
+    return Path(path) if sys.platform == "linux" else Path("/var/run/docker.sock")
+
+
+def _group(socket: Path) -> str:
+    """Return the group that may use the socket, as containers see it."""
+    if sys.platform != "linux":
+        return "0"
+    found = socket.stat()
+    if not found.st_mode & stat.S_IWGRP:
+        raise SettingInvalid(
+            Code.SETTING_INVALID,
+            f"no group may write to {socket}",
+            hint="start the engine with a group (--group docker)",
+        )
+    return str(found.st_gid)
+
+
+def _until_healthy(api: str) -> None:
+    """Return once ``GET /health`` says so; raise ``Unavailable`` with what it says after a minute."""
+    deadline, said = time.monotonic() + HEALTH_LIMIT, "nothing"
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{api}/health", timeout=ANSWER, trust_env=False)
+            said = answer.text
+            if answer.json().get("status") == "healthy":
+                return
+        except (httpx.HTTPError, ValueError) as error:
+            said = str(error) or type(error).__name__
+        time.sleep(POLL)
+    raise Unavailable(Code.GATEWAY_UNAVAILABLE, f"{api}/health says {said}", hint="see the services' logs")
+
+
+def _last_words(compose: Compose, services: tuple[str, ...]) -> list[str]:
+    """Return for each service that is not well its name and what it printed last."""
+    try:
+        rows = [json.loads(line) for line in compose("ps", "--all", "--format", "json").splitlines()]
+    except (Unavailable, ValueError):
+        return []
+    unwell = [
+        row["Service"]
+        for row in rows
+        if row["Service"] in services and (row["Health"] not in {"", "healthy"} or row["ExitCode"])
+    ]
+    return [compose("logs", "--no-color", "--tail", "5", name).strip() for name in unwell]
