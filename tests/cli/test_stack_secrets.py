@@ -1,0 +1,117 @@
+"""``wingman stack up``: which secrets an environment starts on, and that it says so before anything else."""
+
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import wingman
+from tests.conftest import REPOSITORY
+from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.secrets_file import PASSWORDS, ensure_test_secrets, read, require_strong, wants_bot
+from wingman_core.errors import SettingInvalid
+
+STRONG = {name: f"{index}kJ8-vQz_{index}Lw0mYp3RtXb7" for index, name in enumerate(PASSWORDS)}
+BOT = {"BOT_TOKEN": "1:AAx", "WINGMAN_TELEGRAM_OPERATORS": "1:alice", "WINGMAN_TELEGRAM_CHATS": "1"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A clone, as far as secrets go."""
+    place = tmp_path / "clone"
+    shutil.copytree(REPOSITORY / "deploy", place / "deploy")
+    return place
+
+
+def write(path: Path, values: dict[str, str], mode: int = 0o600) -> None:
+    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    path.chmod(mode)
+
+
+def refused(root: Path, values: dict[str, str]) -> dict[str, str]:
+    with pytest.raises(SettingInvalid) as caught:
+        require_strong(Environment.of("prd", root), values)
+    return dict(caught.value.details)
+
+
+def test_the_secrets_of_test_are_made_once_and_what_is_missing_is_added(root: Path):
+    environment = Environment.of("test", root)
+    assert ensure_test_secrets(environment.secrets_file)
+    first = read(environment.secrets_file)
+    require_strong(environment, first)
+    assert set(first) == set(PASSWORDS)
+    assert stat.S_IMODE(environment.secrets_file.stat().st_mode) == 0o600
+    assert not ensure_test_secrets(environment.secrets_file)
+    assert read(environment.secrets_file) == first
+    write(environment.secrets_file, {"BOT_TOKEN": "1:AAx", "DB_PASSWORD_API": first["DB_PASSWORD_API"]})
+    assert not ensure_test_secrets(environment.secrets_file)
+    later = read(environment.secrets_file)
+    assert later["DB_PASSWORD_API"] == first["DB_PASSWORD_API"]
+    assert wants_bot(later)
+    require_strong(environment, later)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("", "missing"),
+        ("CHANGE-ME", "shorter than 20 characters"),
+        ("short1A-", "shorter than 20 characters"),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaab", "easy to guess"),
+        ("MyPassword-kJ8vQzLw0mYp3RtX", "easy to guess"),
+        ("kJ8-vQz_'Lw0mYp3RtXb7kJ8", "holds a quote, a backslash or a control character"),
+        (STRONG["DB_PASSWORD_API"], "the same as DB_PASSWORD_API"),
+    ],
+)
+def test_prd_names_the_secret_and_what_is_wrong_with_it(root: Path, value: str, why: str):
+    found = refused(root, {**STRONG, **BOT, "DB_PASSWORD_GATEWAY": value})
+    assert found["DB_PASSWORD_GATEWAY"] == why
+    assert set(found) <= {"DB_PASSWORD_GATEWAY", "DB_PASSWORD_API"}
+
+
+def test_prd_takes_neither_the_examples_nor_tests_secrets_nor_a_bot_that_is_half_there(root: Path):
+    example = root / "deploy" / "compose" / "env.prd.example"
+    write(example, {**STRONG, "BOT_TOKEN": "CHANGE-ME"})
+    assert refused(root, {**STRONG, **BOT, "BOT_TOKEN": "CHANGE-ME"}) == {
+        **dict.fromkeys(PASSWORDS, "still the example's"),
+        "BOT_TOKEN": "still the example's",
+    }
+    write(example, {})
+    assert refused(root, STRONG) == dict.fromkeys(BOT, "missing (or say WINGMAN_TELEGRAM=off)")
+    environment = Environment.of("prd", root)
+    require_strong(environment, {**STRONG, "WINGMAN_TELEGRAM": "off"})
+    require_strong(environment, {**STRONG, **BOT})
+    write(root / ".env.test", {"DB_PASSWORD_API": STRONG["DB_PASSWORD_API"]})
+    assert refused(root, {**STRONG, **BOT}) == {"DB_PASSWORD_API": "TEST's"}
+
+
+def test_the_command_refuses_before_it_looks_for_an_engine(root: Path):
+    def up(**variables: str) -> str:
+        done = wingman(root, "stack", "up", "--env", "prd", "--root", str(root), **variables)
+        assert done.returncode == 2, done.stderr
+        assert not (root / "config").exists()
+        return done.stderr
+
+    assert f"there is no {root / '.env.prd'}" in up()
+    write(root / ".env.prd", STRONG, 0o644)
+    assert "others can reach it" in up()
+    shutil.copy(root / "deploy" / "compose" / "env.prd.example", root / ".env.prd")
+    (root / ".env.prd").chmod(0o600)
+    said = up()
+    for name in (*PASSWORDS, *BOT):
+        assert f"{name}: " in said
+    write(root / ".env.prd", {**STRONG, **BOT, "BOT_TOKEN": "no-token"})
+    assert "BOT_TOKEN" in up()
+    write(root / ".env.prd", {**STRONG, "WINGMAN_TELEGRAM": "off"})
+    done = wingman(
+        root, "stack", "up", "--env", "prd", "--root", str(root), WINGMAN_DOCKER_HOST="unix:///nonexistent/docker.sock"
+    )
+    assert done.returncode == 4
+    assert "ENGINE_UNAVAILABLE" in done.stderr
+
+
+def test_what_is_no_environment_or_no_clone_is_refused(root: Path, tmp_path: Path):
+    for name, place in (("dev", root), ("test", tmp_path)):
+        with pytest.raises(SettingInvalid):
+            Environment.of(name, place)
