@@ -14,7 +14,7 @@ from wingman_core.canonical import digest
 TARGETS_DOMAIN = "wingman/targets/v1"
 
 Kind = Literal["container", "image", "network", "volume"]
-Role = Literal["object", "peer", "new", "fetch"]
+Role = Literal["object", "peer", "new", "fetch", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Reference:
 
     ``object``: acted on. ``peer``: joined or read from (``--volumes-from``, ``--network container:x``,
     the image of ``run``). ``new``: an identity the command creates; must not exist yet. ``fetch``: an
-    image reference to be pulled; need not exist yet.
+    image reference to be pulled; need not exist yet. ``tag``: an image reference that the command gives; the
+    object is the image that has it now, if any.
     """
 
     kind: Kind

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, assert_never
 
-from wingman_core.command import Operation, RunOperation, references
+from wingman_core.command import (
+    ContainerSpec,
+    NetworkCreateOperation,
+    Operation,
+    RenameOperation,
+    VolumeCreateOperation,
+    references,
+)
+from wingman_core.command.container_spec import Pairs
 from wingman_core.target import Reference, Target
 
 PROJECT_LABEL: Final = "com.docker.compose.project"
@@ -43,14 +51,30 @@ def unresolved(op: Operation) -> tuple[Target, ...]:
 def resources_of(op: Operation, targets: Sequence[Target]) -> tuple[Entity, ...]:
     """Return each object to judge, in the command's order; the whole engine where the command names none."""
     judged = list(targets)
-    if isinstance(op, RunOperation):
-        judged = [*(target for target in targets if target.reference.role != "new"), _to_be_created(op)]
+    match op:
+        case ContainerSpec():
+            judged = [*(target for target in targets if target.reference.role != "new"), _to_be_created(op)]
+        case RenameOperation():
+            old, new = targets
+            judged = [old, replace(old, reference=new.reference, name=op.name)]
+        case VolumeCreateOperation() | NetworkCreateOperation():
+            judged = [_labelled(target, op.labels) for target in targets]
+        case _:
+            pass
     if not judged:
         return (Entity("Engine", "engine"),)
     return tuple(dict.fromkeys(map(_entity, judged)))
 
 
-def _to_be_created(op: RunOperation) -> Target:
+def _labelled(target: Target, labels: Pairs) -> Target:
+    """Return what would be created with the labels that the command gives it; what exists keeps its own."""
+    if target.id:
+        return target
+    given = tuple(sorted(labels))
+    return replace(target, labels=given, project=dict(given).get(PROJECT_LABEL, ""))
+
+
+def _to_be_created(op: ContainerSpec) -> Target:
     labels = dict(op.labels)
     target = Target(Reference("container", op.name, "new"), id="", name=op.name, image=op.image)
     return replace(target, labels=tuple(sorted(labels.items())), project=labels.get(PROJECT_LABEL, ""))

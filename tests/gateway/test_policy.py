@@ -28,7 +28,18 @@ EXAMPLES = {
     "run": "docker run busybox",
     "stats": "docker stats --no-stream",
     "top": "docker top web",
+    "create": "docker create busybox",
+    "history": "docker history busybox",
+    "rmi": "docker rmi busybox",
+    "tag": "docker tag busybox:1 busybox:2",
+    "rename": "docker rename web old",
+    "update": "docker update --cpus 1 web",
+    "network connect": "docker network connect shop web",
+    "network disconnect": "docker network disconnect shop web",
 }
+NAMELESS = {"info", "network ls", "system df", "version", "volume ls"}
+READ_BY_ONE = {"logs", "diff", "history"}
+"""What a container or an image tells of its content: one person in PRD."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +87,7 @@ def all_verbs() -> list[str]:
 @pytest.mark.parametrize("environment", ["test", "prd"])
 @pytest.mark.parametrize("verb", sorted(set(all_verbs())))
 def test_every_verb_is_in_the_group_of_its_effect(verb: str, environment: str, test: Policy, prd: Policy) -> None:
-    op, targets = ask(EXAMPLES.get(verb, f"docker {verb} web"))
+    op, targets = ask(EXAMPLES.get(verb, f"docker {verb}" + ("" if verb in NAMELESS or "prune" in verb else " web")))
     assert op.verb == verb
     verdict = {"test": test, "prd": prd}[environment].verdict(op, targets, "worker")
     people = {
@@ -84,7 +95,7 @@ def test_every_verb_is_in_the_group_of_its_effect(verb: str, environment: str, t
         ("test", "lifecycle"): 1,
         ("test", "change"): 1,
         ("test", "destroy"): 1,
-        ("prd", "read"): 1 if verb == "logs" else 0,
+        ("prd", "read"): 1 if verb in READ_BY_ONE else 0,
         ("prd", "lifecycle"): 1,
         ("prd", "change"): 2,
         ("prd", "destroy"): 2,

@@ -1,18 +1,21 @@
 """What an operation means for policy and people: its effect, and each way in which it reaches for the host.
 
 Guarantees (I4): computed from the normal form alone, and failing towards caution: what cannot be shown to be
-harmless is stated as present. An exhaustive ``match`` makes a new verb state its facts.
+harmless is stated as present. A verb without an effect in the table here is no verb.
 
 Does not: see what the named objects hold themselves; the resolved targets carry that (a privileged container that
 is started, a peer's binds through ``--volumes-from``, a volume whose driver options are a bind).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Final, Literal
 
 from wingman_core.command import operations as ops
+from wingman_core.command.frozen import Frozen
 from wingman_core.command.images import qualified, repository
-from wingman_core.command.privileges import exec_privileges, mount_lines, run_privileges
+from wingman_core.command.object_privileges import connect_privileges, network_privileges, volume_privileges
+from wingman_core.command.privileges import exec_privileges, mount_lines, run_privileges, update_privileges
 from wingman_core.command.references import references
 from wingman_core.command.shell_words import shell_words
 
@@ -35,38 +38,72 @@ class Facts:
     """Such as ``volume data:/srv``, ``bind /etc:/host:ro``."""
 
 
-def facts(op: ops.Operation) -> Facts:  # noqa: PLR0911 - one case a kind of verb
+_EFFECTS: Final[Mapping[type[Frozen], Effect]] = {
+    **dict.fromkeys(
+        (
+            *(ops.PsOperation, ops.LogsOperation, ops.TopOperation, ops.StatsOperation, ops.ImagesOperation),
+            *(ops.InspectOperation, ops.PortOperation, ops.DiffOperation, ops.WaitOperation, ops.HistoryOperation),
+            *(ops.VolumeLsOperation, ops.NetworkLsOperation, ops.InfoOperation, ops.VersionOperation),
+            ops.SystemDfOperation,
+        ),
+        "read",
+    ),
+    **dict.fromkeys(
+        (
+            *(ops.StartOperation, ops.StopOperation, ops.RestartOperation, ops.KillOperation, ops.PauseOperation),
+            ops.UnpauseOperation,
+        ),
+        "lifecycle",
+    ),
+    **dict.fromkeys(
+        (
+            *(ops.ExecOperation, ops.RunOperation, ops.CreateOperation, ops.PullOperation, ops.RenameOperation),
+            *(ops.UpdateOperation, ops.TagOperation, ops.VolumeCreateOperation, ops.NetworkCreateOperation),
+            *(ops.NetworkConnectOperation, ops.NetworkDisconnectOperation),
+        ),
+        "change",
+    ),
+    **dict.fromkeys(
+        (
+            *(ops.RmOperation, ops.RmiOperation, ops.VolumeRmOperation, ops.NetworkRmOperation),
+            *(ops.ContainerPruneOperation, ops.ImagePruneOperation, ops.NetworkPruneOperation),
+            *(ops.VolumePruneOperation, ops.SystemPruneOperation),
+        ),
+        "destroy",
+    ),
+}
+"""A verb that is missing here has no effect that anybody may approve: a KeyError, and a test that holds them all."""
+
+
+def facts(op: ops.Operation) -> Facts:  # noqa: PLR0911 - one return a kind of verb
     """State the facts of one operation."""
+    effect = _EFFECTS[type(op)]
     match op:
-        case ops.PsOperation() | ops.LogsOperation() | ops.TopOperation() | ops.StatsOperation():
-            return Facts(op.verb, "read")
-        case ops.ImagesOperation():
-            return Facts(op.verb, "read")
-        case ops.InspectOperation():
-            images = tuple(qualified(each.name) for each in references(op) if each.kind == "image")
-            return Facts(op.verb, "read", images=images)
-        case ops.StartOperation() | ops.StopOperation() | ops.RestartOperation():
-            return Facts(op.verb, "lifecycle")
-        case ops.KillOperation() | ops.PauseOperation() | ops.UnpauseOperation():
-            return Facts(op.verb, "lifecycle")
-        case ops.RmOperation():
-            return Facts(op.verb, "destroy")
-        case ops.PullOperation():
-            return Facts(op.verb, "change", images=(repository(op.image) if op.all_tags else qualified(op.image),))
+        case ops.RunOperation() | ops.CreateOperation():
+            return Facts(op.verb, effect, run_privileges(op), _run_shell(op), _run_images(op), mount_lines(op))
         case ops.ExecOperation():
-            return Facts(op.verb, "change", exec_privileges(op), shell_words(op.command))
-        case ops.RunOperation():
-            return Facts(op.verb, "change", run_privileges(op), _run_shell(op), _run_images(op), mount_lines(op))
+            return Facts(op.verb, effect, exec_privileges(op), shell_words(op.command))
+        case ops.PullOperation():
+            return Facts(op.verb, effect, images=(repository(op.image) if op.all_tags else qualified(op.image),))
+        case ops.UpdateOperation():
+            return Facts(op.verb, effect, update_privileges(op))
+        case ops.VolumeCreateOperation():
+            return Facts(op.verb, effect, volume_privileges(op))
+        case ops.NetworkCreateOperation():
+            return Facts(op.verb, effect, network_privileges(op))
+        case ops.NetworkConnectOperation():
+            return Facts(op.verb, effect, connect_privileges(op))
         case _:
-            assert_never(op)
+            named = (each.name for each in references(op) if each.kind == "image")
+            return Facts(op.verb, effect, images=tuple(map(qualified, named)))
 
 
-def _run_shell(op: ops.RunOperation) -> tuple[str, ...]:
+def _run_shell(op: ops.RunOperation | ops.CreateOperation) -> tuple[str, ...]:
     entrypoint = (op.entrypoint,) if op.entrypoint else ()
     health = (f"--health-cmd is run by a shell: {op.health_cmd!a}",) if op.health_cmd else ()
     return shell_words((*entrypoint, *op.command)) + health
 
 
-def _run_images(op: ops.RunOperation) -> tuple[str, ...]:
+def _run_images(op: ops.RunOperation | ops.CreateOperation) -> tuple[str, ...]:
     mounted = (mount.source for mount in op.mounts if mount.type == "image")
     return tuple(dict.fromkeys(qualified(name) for name in (op.image, *mounted)))

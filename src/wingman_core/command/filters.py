@@ -1,4 +1,4 @@
-"""Filters of ``docker ps`` and ``docker images``: closed lists of keys, each with its values' grammar.
+"""Filters of lists and prunes: closed lists of keys, each with its values' grammar.
 
 Sources: moby v28 ``daemon/list.go`` and ``daemon/images/images.go``; key and value are trimmed and the key is
 lower-cased, as docker/cli ``FilterOpt`` does. An empty filter is none, as there.
@@ -29,6 +29,12 @@ def _some(text: str) -> str:
     return free(text)
 
 
+def _since(text: str) -> str:
+    if not text:
+        raise BadValue("a time is needed")
+    return moment(text)
+
+
 _PS: Final[Mapping[str, Callable[[str], str]]] = {
     "ancestor": image,
     "before": container,
@@ -54,6 +60,24 @@ _IMAGES: Final[Mapping[str, Callable[[str], str]]] = {
     "until": moment,
 }
 
+_VOLUMES: Final[Mapping[str, Callable[[str], str]]] = {
+    "dangling": _truth,
+    "driver": _some,
+    "label": _some,
+    "name": _some,
+}
+_NETWORKS: Final[Mapping[str, Callable[[str], str]]] = {
+    "dangling": _truth,
+    "driver": _some,
+    "id": matching(r"[a-f0-9]{1,64}", "4f6b1c"),
+    "label": _some,
+    "name": _some,
+    "scope": one_of("global", "local", "swarm"),
+    "type": one_of("builtin", "custom"),
+}
+_LABELS: Final[Mapping[str, Callable[[str], str]]] = {"label": _some, "label!": _some}
+_PRUNE: Final[Mapping[str, Callable[[str], str]]] = {**_LABELS, "until": _since}
+
 
 def ps_filter(text: str) -> tuple[str, str] | None:
     """Read one ``--filter`` of ``docker ps``; None for an empty one."""
@@ -63,6 +87,26 @@ def ps_filter(text: str) -> tuple[str, str] | None:
 def image_filter(text: str) -> tuple[str, str] | None:
     """Read one ``--filter`` of ``docker images``; None for an empty one."""
     return _filter(text, _IMAGES)
+
+
+def volume_filter(text: str) -> tuple[str, str] | None:
+    """Read one ``--filter`` of ``docker volume ls``; None for an empty one."""
+    return _filter(text, _VOLUMES)
+
+
+def network_filter(text: str) -> tuple[str, str] | None:
+    """Read one ``--filter`` of ``docker network ls``; None for an empty one."""
+    return _filter(text, _NETWORKS)
+
+
+def prune_filter(text: str) -> tuple[str, str] | None:
+    """Read one ``--filter`` of a prune; None for an empty one."""
+    return _filter(text, _PRUNE)
+
+
+def volume_prune_filter(text: str) -> tuple[str, str] | None:
+    """Read one ``--filter`` of ``docker volume prune``, which knows no time; None for an empty one."""
+    return _filter(text, _LABELS)
 
 
 def filter_set(filters: tuple[tuple[str, str] | None, ...]) -> tuple[tuple[str, str], ...]:

@@ -55,14 +55,16 @@ def remote_image(text: str) -> str:
     return _familiar(_parse(text))
 
 
-def kind_of(name: str, declared: str) -> Literal["container", "image"]:
+def kind_of(
+    name: str, declared: Literal["", "container", "image", "network", "volume"]
+) -> Literal["container", "image", "network", "volume"]:
     """Return what ``docker inspect`` looks for under a name, where the command may leave it open.
 
     Docker tries a container first, then an image; here only a name that no container can have is an image's.
     """
-    if declared == "image" or (not declared and any(character in name for character in "/:@")):
-        return "image"
-    return "container"
+    if declared:
+        return declared
+    return "image" if any(character in name for character in "/:@") else "container"
 
 
 def is_name_only(reference: str) -> bool:

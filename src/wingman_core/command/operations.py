@@ -10,15 +10,83 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wingman_core.canonical import digest
+from wingman_core.command.container_spec import ContainerSpec, Pairs
 from wingman_core.command.frozen import Frozen
-from wingman_core.command.limits import Device, Ulimit
-from wingman_core.command.mounts import Mount, Tmpfs, Volume
-from wingman_core.command.network import Exposed, Network, Port
+from wingman_core.command.object_operations import (
+    ContainerPruneOperation,
+    HistoryOperation,
+    ImagePruneOperation,
+    InfoOperation,
+    NetworkConnectOperation,
+    NetworkCreateOperation,
+    NetworkDisconnectOperation,
+    NetworkLsOperation,
+    NetworkPruneOperation,
+    NetworkRmOperation,
+    PruneOperation,
+    RmiOperation,
+    SystemDfOperation,
+    SystemPruneOperation,
+    TagOperation,
+    VersionOperation,
+    VolumeCreateOperation,
+    VolumeLsOperation,
+    VolumePruneOperation,
+    VolumeRmOperation,
+)
+
+__all__ = [
+    "OPERATION_DOMAIN",
+    "ContainerPruneOperation",
+    "ContainerSpec",
+    "CreateOperation",
+    "DiffOperation",
+    "ExecOperation",
+    "HistoryOperation",
+    "ImagePruneOperation",
+    "ImagesOperation",
+    "InfoOperation",
+    "InspectOperation",
+    "KillOperation",
+    "LogsOperation",
+    "NetworkConnectOperation",
+    "NetworkCreateOperation",
+    "NetworkDisconnectOperation",
+    "NetworkLsOperation",
+    "NetworkPruneOperation",
+    "NetworkRmOperation",
+    "Operation",
+    "Pairs",
+    "PauseOperation",
+    "PortOperation",
+    "PruneOperation",
+    "PsOperation",
+    "PullOperation",
+    "RenameOperation",
+    "RestartOperation",
+    "RmOperation",
+    "RmiOperation",
+    "RunOperation",
+    "StartOperation",
+    "StatsOperation",
+    "StopOperation",
+    "SystemDfOperation",
+    "SystemPruneOperation",
+    "TagOperation",
+    "TopOperation",
+    "UnpauseOperation",
+    "UpdateOperation",
+    "VersionOperation",
+    "VolumeCreateOperation",
+    "VolumeLsOperation",
+    "VolumePruneOperation",
+    "VolumeRmOperation",
+    "WaitOperation",
+    "operation_digest",
+]
 
 OPERATION_DOMAIN = "wingman/operation/v1"
 
-Pairs = tuple[tuple[str, str], ...]
-Rates = tuple[tuple[str, int], ...]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -37,13 +105,13 @@ class PsOperation(Frozen):
 
 
 class InspectOperation(Frozen):
-    """``docker inspect`` of containers and images."""
+    """``docker inspect`` of containers, images, networks and volumes."""
 
     verb: Literal["inspect"] = "inspect"
     format: Literal["", "json"] = ""
     """Empty: one indented JSON array. ``json``: one object a line."""
     size: bool = False
-    type: Literal["", "container", "image"] = ""
+    type: Literal["", "container", "image", "network", "volume"] = ""
     """Empty: an image where the name can only be one (it has ``/``, ``:`` or ``@``), else a container."""
     names: Names
 
@@ -182,108 +250,72 @@ class PullOperation(Frozen):
     """With tag or digest, unless all tags are pulled."""
 
 
-class RunOperation(Frozen):
+class RunOperation(ContainerSpec):
     """``docker run`` of an image that the engine has; attached without input, or detached."""
 
     verb: Literal["run"] = "run"
-    annotations: Pairs = ()
-    attach: tuple[Literal["stderr", "stdout"], ...] = ()
-    """Empty for both."""
+    detach: bool = False
+
+
+class CreateOperation(ContainerSpec):
+    """``docker create``: ``run`` without the start."""
+
+    verb: Literal["create"] = "create"
+
+
+class PortOperation(Frozen):
+    """``docker port``: the published ports of a container, or of one of its ports."""
+
+    verb: Literal["port"] = "port"
+    container: str
+    private: str = ""
+    """Such as ``80/tcp``; empty for all."""
+
+
+class DiffOperation(Frozen):
+    """``docker diff``: what changed in a container's file system since its image."""
+
+    verb: Literal["diff"] = "diff"
+    container: str
+
+
+class WaitOperation(Frozen):
+    """``docker wait``: wait until the containers have ended, and tell their exit codes."""
+
+    verb: Literal["wait"] = "wait"
+    containers: Names
+
+
+class RenameOperation(Frozen):
+    """``docker rename``."""
+
+    verb: Literal["rename"] = "rename"
+    container: str
+    name: str
+
+
+class UpdateOperation(Frozen):
+    """``docker update``: other limits for containers; zero and empty leave a limit as it is."""
+
+    verb: Literal["update"] = "update"
     blkio_weight: int = 0
-    blkio_weight_devices: Rates = ()
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    cgroup_parent: str = ""
-    cgroupns: Literal["", "host", "private"] = ""
     cpu_period: int = 0
     cpu_quota: int = 0
     cpu_rt_period: int = 0
     cpu_rt_runtime: int = 0
     cpu_shares: int = 0
     cpus: int = 0
-    """Billionths of a CPU; 0 for no limit."""
+    """Billionths of a CPU."""
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
-    detach: bool = False
-    device_cgroup_rules: tuple[str, ...] = ()
-    device_read_bps: Rates = ()
-    device_read_iops: Rates = ()
-    device_write_bps: Rates = ()
-    device_write_iops: Rates = ()
-    devices: tuple[Device, ...] = ()
-    dns: tuple[str, ...] = ()
-    dns_options: tuple[str, ...] = ()
-    dns_search: tuple[str, ...] = ()
-    domainname: str = ""
-    entrypoint: str | None = None
-    """None: the image's; empty: none at all."""
-    env: Pairs = ()
-    expose: tuple[Exposed, ...] = ()
-    extra_hosts: Pairs = ()
-    """Name and address."""
-    group_add: tuple[str, ...] = ()
-    health_cmd: str = ""
-    """For the shell of the container."""
-    health_interval: int = 0
-    """Durations are in nanoseconds; 0 for the image's or the engine's."""
-    health_retries: int = 0
-    health_start_interval: int = 0
-    health_start_period: int = 0
-    health_timeout: int = 0
-    hostname: str = ""
-    init: bool | None = None
-    ip: str = ""
-    ip6: str = ""
-    ipc: str = ""
-    labels: Pairs = ()
-    link_local_ips: tuple[str, ...] = ()
-    links: Pairs = ()
-    """Container and alias."""
-    log_driver: str = ""
-    log_options: Pairs = ()
-    mac_address: str = ""
     memory: int = 0
-    """Sizes are in bytes; 0 for no limit."""
+    """Sizes are in bytes."""
     memory_reservation: int = 0
     memory_swap: int = 0
     """-1 for unlimited."""
-    memory_swappiness: int = -1
-    mounts: tuple[Mount, ...] = ()
-    name: str = ""
-    network_aliases: tuple[str, ...] = ()
-    networks: tuple[Network, ...] = ()
-    no_healthcheck: bool = False
-    oom_kill_disable: bool = False
-    oom_score_adj: int = 0
-    pid: str = ""
     pids_limit: int = 0
-    platform: str = ""
-    ports: tuple[Port, ...] = ()
-    privileged: bool = False
-    publish_all: bool = False
-    read_only: bool = False
-    restart: str = "no"
-    rm: bool = False
-    runtime: str = ""
-    security_options: tuple[str, ...] = ()
-    shm_size: int = 0
-    stop_signal: str = ""
-    stop_timeout: int | None = None
-    storage_options: Pairs = ()
-    sysctls: Pairs = ()
-    tmpfs: tuple[Tmpfs, ...] = ()
-    ulimits: tuple[Ulimit, ...] = ()
-    user: str = ""
-    userns: Literal["", "host"] = ""
-    uts: Literal["", "host"] = ""
-    volume_driver: str = ""
-    volumes: tuple[Volume, ...] = ()
-    volumes_from: Pairs = ()
-    """Container and mode, empty for its own."""
-    workdir: str = ""
-    image: str
-    """A name, with or without tag or digest, or an id."""
-    command: tuple[str, ...] = ()
+    restart: str = ""
+    containers: Names
 
 
 Operation = Annotated[
@@ -302,7 +334,28 @@ Operation = Annotated[
     | ExecOperation
     | RunOperation
     | ImagesOperation
-    | PullOperation,
+    | PullOperation
+    | CreateOperation
+    | PortOperation
+    | DiffOperation
+    | WaitOperation
+    | RenameOperation
+    | UpdateOperation
+    | HistoryOperation
+    | TagOperation
+    | RmiOperation
+    | VolumeLsOperation
+    | VolumeCreateOperation
+    | VolumeRmOperation
+    | NetworkLsOperation
+    | NetworkCreateOperation
+    | NetworkConnectOperation
+    | NetworkDisconnectOperation
+    | NetworkRmOperation
+    | InfoOperation
+    | VersionOperation
+    | SystemDfOperation
+    | PruneOperation,
     Field(discriminator="verb"),
 ]
 

@@ -11,12 +11,12 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from wingman_core.command.flags import Given
-from wingman_core.command.grammar import COMMANDS, Command, Positional
+from wingman_core.command.grammar import COMMANDS
 from wingman_core.command.lexer import check_argv, shown, tokenize
 from wingman_core.command.operations import Operation
 from wingman_core.command.refused import GLOBAL_FLAGS, GROUPS, REFUSED
 from wingman_core.command.render import render
-from wingman_core.command.tables import Fields
+from wingman_core.command.tables import Command, Fields, Positional
 from wingman_core.command.values import BadValue
 from wingman_core.errors import Code, CommandRefused
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-GROUPS: Final = frozenset({"container", "image"})
+GROUPS: Final = frozenset({"container", "image", "network", "system", "volume"})
 """Management commands: the verb is the word after."""
 
 ENGINE_FLAGS: Final = frozenset(

@@ -4,7 +4,7 @@ Guarantees (I2): ``parse(render(op)) == op`` for every operation the parser make
 flags in sorted order, defaults left out, each word quoted where a POSIX shell would need it.
 """
 
-from typing import Final
+from typing import Final, get_args
 
 from wingman_core.command.flags import Flag
 from wingman_core.command.grammar import COMMANDS
@@ -22,7 +22,7 @@ def render(op: Operation) -> str:
 def render_argv(op: Operation) -> tuple[str, ...]:
     """Return the canonical command as an argument vector."""
     command = _CANONICAL[type(op)]
-    words = ["docker", command.spellings[0]]
+    words = ["docker", *command.spellings[0].split()]
     for flag in command.flags.flags:
         words += _flag_words(flag, op)
     for positional in command.positionals:
@@ -37,7 +37,7 @@ def _flag_words(flag: Flag, op: Operation) -> list[str]:
     if field is None:
         return []
     value = getattr(op, flag.field)
-    if flag.switch and flag.field == "no_stream":
+    if get_args(field.annotation) == (True,):
         return [f"--{flag.name}"]
     if value == field.default:
         return []

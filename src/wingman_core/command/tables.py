@@ -1,9 +1,11 @@
 """Words in which the command table is written: kinds of flags, and how repeated ones are gathered."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
 
-from wingman_core.command.flags import Flag
+from wingman_core.command.flags import Flag, FlagTable
+from wingman_core.command.frozen import Frozen
 from wingman_core.command.values import BadValue, boolean, free
 
 Fields = dict[str, object]
@@ -11,6 +13,32 @@ Fields = dict[str, object]
 
 NO_TERMINAL: Final = "nobody sits at a terminal; run the command without it"
 NO_CLIENT_FILES: Final = "it names a file of Docker's client, which Wingman does not have"
+JSON_TEMPLATE: Final = "{{json .}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Positional:
+    """What stands outside the flags: one word, or all that are left."""
+
+    field: str
+    read: Callable[[str], object]
+    least: int = 1
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row: the words that name a verb, and how the rest is read."""
+
+    operation: type[Frozen]
+    spellings: tuple[str, ...]
+    """The first is the canonical one."""
+    flags: FlagTable
+    positionals: tuple[Positional, ...] = ()
+    rules: Callable[[Fields], None] = lambda _: None
+    """What fields mean together: puts them in normal form, raises ``BadValue`` for what contradicts."""
+    fixed: Mapping[str, object] = field(default_factory=dict)
+    """Fields that the spelling alone decides."""
 
 
 def switch(name: str, field: str, short: str = "") -> Flag:
@@ -80,3 +108,43 @@ def distinct_names(pairs: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], .
 def by_name(pairs: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
     """Gather a map: the last value of a name counts, names are sorted."""
     return tuple(sorted(dict(pairs).items()))
+
+
+def list_format(text: str) -> str:
+    """Read ``--format`` of a list: its table, or one JSON object a line."""
+    return closed_format(text, {"": "table", "table": "table", "json": "json", JSON_TEMPLATE: "json"})
+
+
+def object_format(text: str) -> str:
+    """Read ``--format`` of what prints objects: its own form, or JSON."""
+    return closed_format(text, {"": "", "json": "json", JSON_TEMPLATE: "json"})
+
+
+def closed_format(text: str, words: Mapping[str, str]) -> str:
+    """Read ``--format`` as one of ``words``; templates are programs, and refused."""
+    if text not in words:
+        raise BadValue("templates are not served; the formats are " + ", ".join(filter(None, words)))
+    return words[text]
+
+
+def once(fields: Fields, name: str) -> None:
+    """Refuse what is named twice: Docker would act on it twice."""
+    words = cast("tuple[str, ...]", fields[name])
+    if len(set(words)) < len(words):
+        raise BadValue("the same name twice; name each object once")
+
+
+def prune_rules(fields: Fields) -> None:
+    """Refuse two times in one prune: nobody can say which of them would count. People answer for the terminal."""
+    fields["force"] = True
+    filters = cast("tuple[tuple[str, str], ...]", fields.get("filters", ()))
+    if sum(name == "until" for name, _ in filters) > 1:
+        raise BadValue("more than one until; give one time")
+
+
+LIST_FORMAT: Final = setting("format", "format", list_format)
+OBJECT_FORMAT: Final = setting("format", "format", object_format, "f")
+NO_TRUNC: Final = switch("no-trunc", "no_trunc")
+QUIET: Final = switch("quiet", "quiet", "q")
+FORCE: Final = switch("force", "force", "f")
+"""Of a prune, which always has it: see ``object_operations.Prune``."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Self
 
-from wingman_core.command import Operation, references
+from wingman_core.command import Operation, Prune, references
 from wingman_core.observation import ContainerState, PathState
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
@@ -19,6 +19,7 @@ from wingman_gateway.engine.perform import LIMITS, Performer
 from wingman_gateway.engine.preview import preview
 from wingman_gateway.engine.requirements import unsupported
 from wingman_gateway.engine.resolve import resolve
+from wingman_gateway.engine.selection import select
 from wingman_gateway.engine.state import processes_of, running_containers, state_of
 from wingman_gateway.engine.testify import testify
 
@@ -71,6 +72,8 @@ class Engine:
         """
         if too_old := unsupported(op, await self._connection.version()):
             raise EngineRefused(TOO_OLD, too_old)
+        if isinstance(op, Prune):
+            return await resolve(self._connection, await select(self._connection, op))
         return await resolve(self._connection, references(op))
 
     async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:

@@ -87,7 +87,7 @@ async def _exit_code(connection: Connection, exec_id: str) -> int:
 
 async def pull(connection: Connection, op: PullOperation, target: Target) -> AsyncGenerator[Event]:
     """Pull the resolved digest and give it the tag; without a digest, pull what the registry has now."""
-    repository, tag = _repository_and_tag(op.image)
+    repository, tag = repository_and_tag(op.image)
     by_digest = bool(target.image_digest) and not op.all_tags
     params = {"fromImage": repository, **({"platform": op.platform} if op.platform else {})}
     if by_digest:
@@ -134,7 +134,7 @@ def _request(op: ContainersOperation, container_id: str) -> tuple[str, str, dict
     assert_never(op)
 
 
-def _repository_and_tag(image: str) -> tuple[str, str]:
+def repository_and_tag(image: str) -> tuple[str, str]:
     """Split ``registry:5000/name:tag`` or ``name@sha256:...``; the tag is ``latest`` where there is none."""
     name, at, digest = image.partition("@")
     head, colon, tag = name.rpartition(":")

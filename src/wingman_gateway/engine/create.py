@@ -1,4 +1,4 @@
-"""From a ``run`` operation to the body of ``POST /containers/create``, as docker/cli 28 builds it.
+"""From ``run`` and ``create`` to the body of ``POST /containers/create``, as docker/cli 28 builds it.
 
 Guarantees: every field of the operation goes into the body, and peers go in by the id they were resolved to (I10).
 A test compares the body with the docker binary's own for every flag.
@@ -7,11 +7,12 @@ A test compares the body with the docker binary's own for every flag.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from wingman_core.command import Mount, Network, RunOperation, Volume
+from wingman_core.command import CreateOperation, Mount, Network, RunOperation, Volume
 from wingman_core.command.network import container_of
 from wingman_core.target import Target
 from wingman_gateway.engine.connection import JSON
 
+Spec = RunOperation | CreateOperation
 ENDPOINT_ADDRESSES: Final = (1, 44)
 """From here on the address of an interface belongs to the network alone."""
 EXECUTION_LABEL: Final = "wingman.execution"
@@ -46,15 +47,15 @@ class Peers:
         return f"container:{self.container(joined)}" if joined else mode
 
 
-def create_body(op: RunOperation, targets: Sequence[Target], execution_id: str, version: tuple[int, int]) -> JSON:
+def create_body(op: Spec, targets: Sequence[Target], execution_id: str, version: tuple[int, int]) -> JSON:
     """Return the configuration of the container, for an API of this version (1.41 or later)."""
     peers = Peers(targets)
     return {
         "Hostname": op.hostname,
         "Domainname": op.domainname,
         "User": op.user,
-        "AttachStdout": not op.detach and "stdout" in _attached(op),
-        "AttachStderr": not op.detach and "stderr" in _attached(op),
+        "AttachStdout": "stdout" in _attached(op),
+        "AttachStderr": "stderr" in _attached(op),
         "Env": [f"{name}={value}" for name, value in op.env],
         "Cmd": list(op.command) or None,
         "Entrypoint": None if op.entrypoint is None else [op.entrypoint],
@@ -72,11 +73,13 @@ def create_body(op: RunOperation, targets: Sequence[Target], execution_id: str, 
     }
 
 
-def _attached(op: RunOperation) -> tuple[str, ...]:
+def _attached(op: Spec) -> tuple[str, ...]:
+    if isinstance(op, RunOperation) and op.detach:
+        return ()
     return op.attach or ("stderr", "stdout")
 
 
-def _host(op: RunOperation, peers: Peers) -> JSON:
+def _host(op: Spec, peers: Peers) -> JSON:
     unmasked = "systempaths=unconfined" in op.security_options
     name, _, retries = op.restart.partition(":")
     return {
@@ -118,7 +121,7 @@ def _host(op: RunOperation, peers: Peers) -> JSON:
     }
 
 
-def _resources(op: RunOperation) -> JSON:
+def _resources(op: Spec) -> JSON:
     return {
         "BlkioDeviceReadBps": _rates(op.device_read_bps),
         "BlkioDeviceReadIOps": _rates(op.device_read_iops),
@@ -158,7 +161,7 @@ def _rates(rates: Iterable[tuple[str, int]]) -> list[JSON]:
     return [{"Path": path, "Rate": rate} for path, rate in rates]
 
 
-def _healthcheck(op: RunOperation) -> JSON | None:
+def _healthcheck(op: Spec) -> JSON | None:
     if op.no_healthcheck:
         return {"Test": ["NONE"]}
     settings = {
@@ -174,12 +177,12 @@ def _healthcheck(op: RunOperation) -> JSON | None:
     return {**test, **{name: value for name, value in settings.items() if value}}
 
 
-def _exposed(op: RunOperation) -> list[str]:
+def _exposed(op: Spec) -> list[str]:
     published = [key for port in op.ports for key, _, _ in port.bindings()]
     return published + [f"{port}/{each.protocol}" for each in op.expose for port in range(each.first, each.last + 1)]
 
 
-def _port_bindings(op: RunOperation) -> JSON:
+def _port_bindings(op: Spec) -> JSON:
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in op.ports:
         for key, address, host_port in port.bindings():
@@ -228,7 +231,7 @@ def _tmpfs_options(mount: Mount) -> JSON:
     return {name: value for name, value in options.items() if value}
 
 
-def _endpoints(op: RunOperation, peers: Peers) -> JSON:
+def _endpoints(op: Spec, peers: Peers) -> JSON:
     networks = op.networks or (Network(name="default"),)
     endpoints = {}
     for number, network in enumerate(networks):
@@ -238,7 +241,7 @@ def _endpoints(op: RunOperation, peers: Peers) -> JSON:
     return endpoints
 
 
-def _endpoint(network: Network, op: RunOperation, peers: Peers) -> JSON:
+def _endpoint(network: Network, op: Spec, peers: Peers) -> JSON:
     """Return one network's settings; the flags beside ``--network`` are the first network's."""
     addresses: JSON = {
         "IPv4Address": network.ip or op.ip,

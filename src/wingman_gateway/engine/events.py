@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Note = Callable[[str, str], Awaitable[None]]
 """Makes one fact (name, value) durable before it returns; called before the step that the fact identifies."""
@@ -33,11 +33,16 @@ class Exit:
 Event = Output | Progress | Exit
 
 
+Outcome = Literal["SUCCEEDED", "FAILED", "UNKNOWN", "RUNNING"]
+Finding = tuple[Outcome, int | None, dict[str, Any]]
+"""Outcome, exit code, and the evidence for both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Testimony:
     """What Docker can say, afterwards, about an execution whose outcome nobody saw."""
 
-    outcome: Literal["SUCCEEDED", "FAILED", "UNKNOWN", "RUNNING"]
+    outcome: Outcome
     """RUNNING: it has not ended yet; ask again later."""
     exit_code: int | None
     evidence: str

@@ -7,7 +7,7 @@ output is bounded. Other secrets are the caller's to redact, in the stream.
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -31,7 +31,7 @@ from wingman_gateway.engine.listings import (
     image_rows,
     stats_row,
 )
-from wingman_gateway.engine.tables import TOP_MIN_WIDTH, table
+from wingman_gateway.engine.tables import TOP_MIN_WIDTH, listing, table
 
 ReadOperation = PsOperation | InspectOperation | LogsOperation | TopOperation | StatsOperation | ImagesOperation
 Clock = Callable[[], datetime]
@@ -78,14 +78,13 @@ def timestamp(moment: str, now: datetime) -> str:
 
 
 async def _ps(connection: Connection, op: PsOperation, now: datetime) -> str:
-    sized = op.size or op.format == "json"  # a JSON row has every field, and the binary asks for them all
-    params = {"all": _flag(op.all), "size": _flag(sized), **_filters(op.filters)}
+    params = {"all": _flag(op.all), "size": _flag(op.size), **_filters(op.filters)}
     if op.last >= 0:
         params["limit"] = str(op.last)
     listed: list[JSON] = await connection.ask("GET", "containers/json", params=params)
     rows = [container_row(container, now, full=op.no_trunc) for container in listed]
     columns = {**CONTAINER_COLUMNS, "Size": "SIZE"} if op.size else CONTAINER_COLUMNS
-    return _listing(rows, columns, quiet=op.quiet, as_json=op.format == "json")
+    return listing(rows, columns, quiet=op.quiet, as_json=op.format == "json")
 
 
 async def _images(connection: Connection, op: ImagesOperation, now: datetime) -> str:
@@ -94,7 +93,7 @@ async def _images(connection: Connection, op: ImagesOperation, now: datetime) ->
     listed: list[JSON] = await connection.ask("GET", "images/json", params=params)
     rows = [row for image in listed for row in image_rows(image, now, full=op.no_trunc, digests=op.digests)]
     columns = IMAGE_COLUMNS if op.digests else {key: IMAGE_COLUMNS[key] for key in IMAGE_COLUMNS if key != "Digest"}
-    return _listing(rows, columns, quiet=op.quiet, as_json=op.format == "json")
+    return listing(rows, columns, quiet=op.quiet, as_json=op.format == "json")
 
 
 async def _inspect(connection: Connection, op: InspectOperation, targets: Sequence[Target]) -> str:
@@ -106,12 +105,17 @@ async def _inspect(connection: Connection, op: InspectOperation, targets: Sequen
 
 async def _inspect_one(connection: Connection, op: InspectOperation, target: Target) -> JSON:
     params = {"size": "1"} if op.size and target.reference.kind == "container" else None
-    found: JSON = await connection.ask("GET", f"{target.reference.kind}s/{target.id}/json", params=params)
+    found: JSON = await connection.ask("GET", _path(target), params=params)
     for key in ("Config", "ContainerConfig"):
         config = found.get(key)
         if isinstance(config, dict) and isinstance(config.get("Env"), list):
             found[key] = {**config, "Env": redact_environment(config["Env"])}
     return found
+
+
+def _path(target: Target) -> str:
+    suffix = "/json" if target.reference.kind in {"container", "image"} else ""
+    return f"{target.reference.kind}s/{target.id}{suffix}"
 
 
 async def _top(connection: Connection, op: TopOperation, target: Target) -> str:
@@ -139,7 +143,7 @@ async def _stats(connection: Connection, op: StatsOperation, targets: Sequence[T
 
     samples = await asyncio.gather(*map(sample, ids))
     rows = [stats_row(each, full=op.no_trunc) for each in samples if each is not None]
-    return _listing(rows, STATS_COLUMNS, quiet=False, as_json=op.format == "json")
+    return listing(rows, STATS_COLUMNS, quiet=False, as_json=op.format == "json")
 
 
 async def _logs(connection: Connection, op: LogsOperation, target: Target, now: datetime) -> AsyncGenerator[Event]:
@@ -161,18 +165,6 @@ async def _logs(connection: Connection, op: LogsOperation, target: Target, now: 
             if seen > MOST_LOG_BYTES:
                 yield Output("stderr", b"wingman: the rest of the log is left out; narrow it with --tail or --since\n")
                 return
-
-
-def _listing(rows: Sequence[Mapping[str, str]], columns: Mapping[str, str], *, quiet: bool, as_json: bool) -> str:
-    if quiet:
-        return _lines(row["ID"] for row in rows)
-    if as_json:
-        return _lines(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
-    return table([list(columns.values()), *([row[key] for key in columns] for row in rows)])
-
-
-def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _filters(filters: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -4,33 +4,26 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final
 
 from wingman_core.command import (
     ExecOperation,
-    ImagesOperation,
-    InspectOperation,
-    KillOperation,
-    LogsOperation,
     Operation,
-    PauseOperation,
-    PsOperation,
+    Prune,
     PullOperation,
     RestartOperation,
-    RmOperation,
     RunOperation,
-    StartOperation,
-    StatsOperation,
     StopOperation,
-    TopOperation,
-    UnpauseOperation,
 )
 from wingman_core.errors import Code, WingmanError
 from wingman_core.target import Target
 from wingman_gateway.engine.act import act_on_containers, execute_in, pull, refusal
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
 from wingman_gateway.engine.events import Event, Exit, Note
-from wingman_gateway.engine.observe import observe
+from wingman_gateway.engine.object_acts import ObjectAct, act_on_objects
+from wingman_gateway.engine.object_reads import ObjectRead, read_objects
+from wingman_gateway.engine.observe import ReadOperation, observe
+from wingman_gateway.engine.prune import prune
 from wingman_gateway.engine.run import kill_what_ran, run
 
 DEFAULT_STOP_SECONDS: Final = 10
@@ -51,6 +44,13 @@ LIMITS: Final = {
     "exec": 600.0,
     "run": 600.0,
     "pull": 1800.0,
+    **dict.fromkeys(("port", "diff", "history", "info", "version", "volume ls", "network ls"), 20.0),
+    **dict.fromkeys(("create", "rename", "update", "tag", "volume create", "volume rm"), 60.0),
+    **dict.fromkeys(("network create", "network connect", "network disconnect", "network rm"), 60.0),
+    "rmi": 120.0,
+    "system df": 120.0,
+    "wait": 600.0,
+    **dict.fromkeys(("container prune", "image prune", "network prune", "volume prune", "system prune"), 600.0),
 }
 """Seconds each verb may take, beside the time that ``stop`` and ``restart`` give the containers themselves."""
 
@@ -85,35 +85,26 @@ class Performer:
                     raise await _overdue(self._connection, op, execution_id, seconds) from error
                 yield event
 
-    def _events(self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note) -> AsyncGenerator[Event]:
+    def _events(  # noqa: PLR0911 - one return a family of verbs
+        self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note
+    ) -> AsyncGenerator[Event]:
+        connection = self._connection
         match op:
             case ExecOperation():
-                return execute_in(self._connection, op, targets[0], note)
+                return execute_in(connection, op, targets[0], note)
             case RunOperation():
-                return run(self._connection, op, targets, execution_id)
+                return run(connection, op, targets, execution_id)
             case PullOperation():
-                return pull(self._connection, op, targets[0])
-            case (
-                PsOperation()
-                | InspectOperation()
-                | LogsOperation()
-                | TopOperation()
-                | StatsOperation()
-                | ImagesOperation()
-            ):
-                return observe(self._connection, op, targets, self._now)
-            case (
-                StartOperation()
-                | StopOperation()
-                | RestartOperation()
-                | KillOperation()
-                | PauseOperation()
-                | UnpauseOperation()
-                | RmOperation()
-            ):
-                return act_on_containers(self._connection, op, targets)
-            case _:
-                assert_never(op)
+                return pull(connection, op, targets[0])
+            case Prune():
+                return prune(connection, op, targets)
+        if isinstance(op, ReadOperation):
+            return observe(connection, op, targets, self._now)
+        if isinstance(op, ObjectRead):
+            return read_objects(connection, op, targets, self._now)
+        if isinstance(op, ObjectAct):
+            return act_on_objects(connection, op, targets, execution_id)
+        return act_on_containers(connection, op, targets)
 
 
 async def _grace(connection: Connection, op: Operation, targets: Sequence[Target]) -> float:

@@ -6,21 +6,16 @@ from typing import Final, assert_never
 
 from wingman_core.command import (
     ExecOperation,
-    ImagesOperation,
-    InspectOperation,
     KillOperation,
-    LogsOperation,
     Operation,
     PauseOperation,
-    PsOperation,
+    Prune,
     PullOperation,
     RestartOperation,
     RmOperation,
     RunOperation,
     StartOperation,
-    StatsOperation,
     StopOperation,
-    TopOperation,
     UnpauseOperation,
 )
 from wingman_core.errors import Code, TargetRefused
@@ -29,6 +24,10 @@ from wingman_core.verdict import BlastRadius
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
 from wingman_gateway.engine.dependents import find_dependents, name_of
 from wingman_gateway.engine.listings import host_of
+from wingman_gateway.engine.object_acts import ObjectAct
+from wingman_gateway.engine.object_previews import preview_objects
+from wingman_gateway.engine.object_reads import ObjectRead
+from wingman_gateway.engine.observe import ReadOperation
 from wingman_gateway.engine.perform import DEFAULT_STOP_SECONDS
 
 EndingOperation = StopOperation | RestartOperation | KillOperation | PauseOperation | RmOperation
@@ -37,13 +36,15 @@ ANONYMOUS: Final = 64
 """Volumes without a name of their own are called by 64 hex digits."""
 
 
-async def preview(connection: Connection, op: Operation, targets: Sequence[Target]) -> BlastRadius:
+async def preview(  # noqa: PLR0911 - one return a family of verbs
+    connection: Connection, op: Operation, targets: Sequence[Target]
+) -> BlastRadius:
     """Say what would stop, which ports drop, who depends on it, what is lost, and whether it can be undone."""
+    if isinstance(op, ReadOperation | ObjectRead):
+        return BlastRadius(f"Reads only: docker {op.verb} changes nothing.", reversible=True)
+    if isinstance(op, ObjectAct | Prune):
+        return await preview_objects(connection, op, targets)
     match op:
-        case (
-            PsOperation() | InspectOperation() | LogsOperation() | TopOperation() | StatsOperation() | ImagesOperation()
-        ):
-            return BlastRadius(f"Reads only: docker {op.verb} changes nothing.", reversible=True)
         case PullOperation():
             return await _of_pull(connection, op, targets[0])
         case RunOperation():

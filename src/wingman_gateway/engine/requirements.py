@@ -6,7 +6,15 @@ The Engine API ignores fields it does not know, so the docker binary refuses by 
 from collections.abc import Iterator
 from typing import Final
 
-from wingman_core.command import Mount, Operation, RestartOperation, RunOperation, StopOperation
+from wingman_core.command import (
+    CreateOperation,
+    Mount,
+    NetworkConnectOperation,
+    Operation,
+    RestartOperation,
+    RunOperation,
+    StopOperation,
+)
 
 Version = tuple[int, int]
 
@@ -29,13 +37,15 @@ def _needs(op: Operation) -> Iterator[tuple[str, Version]]:
     match op:
         case StopOperation() | RestartOperation() if op.signal:
             yield "--signal", SIGNAL
-        case RunOperation():
+        case RunOperation() | CreateOperation():
             yield from _run_needs(op)
+        case NetworkConnectOperation() if op.gateway_priority:
+            yield "--gw-priority", IMAGE_MOUNT
         case _:
             return
 
 
-def _run_needs(op: RunOperation) -> Iterator[tuple[str, Version]]:
+def _run_needs(op: RunOperation | CreateOperation) -> Iterator[tuple[str, Version]]:
     if op.annotations:
         yield "--annotation", ANNOTATIONS
     if op.health_start_interval:

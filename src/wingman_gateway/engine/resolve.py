@@ -26,10 +26,14 @@ async def resolve(
     return tuple(await asyncio.gather(*(_resolve(connection, each, registry_seconds) for each in references)))
 
 
-async def _resolve(connection: Connection, reference: Reference, registry_seconds: float) -> Target:
+async def _resolve(  # noqa: PLR0911 - one return a kind of object
+    connection: Connection, reference: Reference, registry_seconds: float
+) -> Target:
     match reference.kind, reference.role:
-        case "container", "new":
+        case (("container" | "network"), "new"):
             return await _new(connection, reference)
+        case "image", "tag":
+            return await _tag(connection, reference)
         case "image", "fetch":
             return await _fetched(connection, reference, registry_seconds)
         case "container", _:
@@ -38,6 +42,8 @@ async def _resolve(connection: Connection, reference: Reference, registry_second
             return await _image(connection, reference)
         case "network", _:
             return await _network(connection, reference)
+        case "volume", "peer":
+            return await _volume_if_any(connection, reference)
         case "volume", _:
             return await _volume(connection, reference)
         case kind, _:
@@ -65,20 +71,30 @@ async def _container(connection: Connection, reference: Reference) -> Target:
 
 async def _new(connection: Connection, reference: Reference) -> Target:
     """Resolve a name that must be free; an id that begins like it does not take it."""
+    kind = reference.kind
+    suffix = "/json" if kind == "container" else ""
     try:
-        container = await connection.ask("GET", f"containers/{segment(reference.name)}/json")
+        found = await connection.ask("GET", f"{kind}s/{segment(reference.name)}{suffix}")
     except EngineRefused as error:
         if error.not_found or _ambiguous(error):
             return Target(reference, id="", name=reference.name)
         raise
-    if container["Name"].removeprefix("/") != reference.name:
+    if found["Name"].removeprefix("/") != reference.name:
         return Target(reference, id="", name=reference.name)
     raise TargetRefused(
         Code.TARGET_EXISTS,
-        f"a container named {reference.name!a} exists already",
-        hint="choose another name, or remove that container first",
+        f"a {kind} named {reference.name!a} exists already",
+        hint=f"choose another name, or remove that {kind} first",
         reference=reference.name,
     )
+
+
+async def _tag(connection: Connection, reference: Reference) -> Target:
+    """Resolve a name that the command gives to an image: to the image that would lose it, if any."""
+    try:
+        return await _image(connection, reference)
+    except TargetRefused:
+        return Target(reference, id="", name=reference.name)
 
 
 async def _image(connection: Connection, reference: Reference) -> Target:
@@ -86,10 +102,16 @@ async def _image(connection: Connection, reference: Reference) -> Target:
     return Target(
         reference,
         id=image["Id"],
-        name=reference.name,
+        name=_name_of(image, reference.name),
         image_digest=_registry_digest(reference.name, image.get("RepoDigests") or ()),
         labels=_labels((image.get("Config") or {}).get("Labels")),
     )
+
+
+def _name_of(image: JSON, name: str) -> str:
+    """Return the name as it was given; for a full id the first of the image's tags, which people know it by."""
+    tags = [each for each in image.get("RepoTags") or () if each != "<none>:<none>"]
+    return tags[0] if name == image["Id"] and tags else name
 
 
 def _registry_digest(name: str, known: Sequence[str]) -> str:
@@ -118,12 +140,16 @@ async def _network(connection: Connection, reference: Reference) -> Target:
     return Target(reference, id=network["Id"], name=network["Name"], project=project, labels=labels)
 
 
-async def _volume(connection: Connection, reference: Reference) -> Target:
+async def _volume_if_any(connection: Connection, reference: Reference) -> Target:
     """Resolve a volume; one that does not exist yet is made by the command, and has no id."""
     try:
-        volume = await _inspect(connection, "volumes", reference)
+        return await _volume(connection, reference)
     except TargetRefused:
         return Target(reference, id="", name=reference.name)
+
+
+async def _volume(connection: Connection, reference: Reference) -> Target:
+    volume = await _inspect(connection, "volumes", reference)
     labels = _labels(volume.get("Labels"))
     return Target(
         reference,

@@ -1,6 +1,7 @@
 """Columns, sizes and times as the docker binary prints them (docker/cli formatter, docker/go-units)."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 PADDING: Final = 3
@@ -23,6 +24,15 @@ def table(rows: Sequence[Sequence[str]], *, min_width: int = MIN_WIDTH) -> str:
         "".join(cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)) + row[-1] + "\n"
         for row in rows
     )
+
+
+def listing(rows: Sequence[Mapping[str, str]], columns: Mapping[str, str], *, quiet: bool, as_json: bool) -> str:
+    """Return rows as the binary lists them: ids alone, one JSON object a line, or a table of ``columns``."""
+    if quiet:
+        return "".join(f"{row['ID']}\n" for row in rows)
+    if as_json:
+        return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+    return table([list(columns.values()), *([row[key] for key in columns] for row in rows)])
 
 
 def human_size(size: float, *, precision: int = 3) -> str:

@@ -8,13 +8,14 @@ the intent is no testimony. Times are the engine's; one up to ``CLOCK_SECONDS`` 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, assert_never
+from typing import Final, assert_never
 
 from wingman_core.command import (
     ExecOperation,
     KillOperation,
     Operation,
     PauseOperation,
+    Prune,
     PullOperation,
     RestartOperation,
     RmOperation,
@@ -27,18 +28,17 @@ from wingman_core.target import Target
 from wingman_gateway.engine.act import EXEC_NOTE, ContainersOperation
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.create import EXECUTION_LABEL
-from wingman_gateway.engine.events import Testimony
+from wingman_gateway.engine.events import Finding, Outcome, Testimony
+from wingman_gateway.engine.history import engine_now, history
+from wingman_gateway.engine.object_acts import ObjectAct
+from wingman_gateway.engine.object_testimony import ObjectWitness
 from wingman_gateway.engine.perform import DEFAULT_STOP_SECONDS, LIMITS, own_stop_seconds
 from wingman_gateway.engine.stamps import engine_time
-
-Outcome = Literal["SUCCEEDED", "FAILED", "UNKNOWN", "RUNNING"]
-Finding = tuple[Outcome, int | None, JSON]
 
 CLOCK_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 5.0
 """Beyond the verb's own limit, before an act that shows no effect counts as failed."""
 GONE: Final = "gone"
-HISTORY_SECONDS: Final = 10.0
 
 
 async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
@@ -67,6 +67,10 @@ async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
             | RmOperation()
         ):
             finding = await _containers(connection, op, targets, intent_at)
+        case _ if isinstance(op, ObjectAct | Prune):
+            without_effect = _without_effect(await engine_now(connection), intent_at, LIMITS[op.verb])
+            findings = await ObjectWitness(connection, intent_at, without_effect).judge(op, targets, execution_id)
+            finding = _together(findings, "objects")
         case _:
             finding = "UNKNOWN", None, {"said": "a read leaves no trace"}
     outcome, exit_code, evidence = finding
@@ -77,11 +81,12 @@ async def _containers(
     connection: Connection, op: ContainersOperation, targets: Sequence[Target], intent_at: datetime
 ) -> Finding:
     """Judge one verb on containers; one after the other has its time, so that the last may still be waiting for it."""
-    now = await _engine_now(connection)
+    now = await engine_now(connection)
     found = [await _inspect(connection, target.id) for target in targets]
     limit = LIMITS[op.verb] + sum(_stop_seconds(op, container) for container in found)
     witness = _Witness(connection, op, intent_at, _without_effect(now, intent_at, limit))
-    return _together([await witness.container(*each) for each in zip(targets, found, strict=True)])
+    findings = [await witness.container(*each) for each in zip(targets, found, strict=True)]
+    return _together(findings, "containers")
 
 
 def _stop_seconds(op: ContainersOperation, container: JSON | None) -> int:
@@ -165,7 +170,7 @@ class _Witness:
     async def _happened(self, target: Target, action: str) -> bool:
         """Tell whether the engine's own short history has the action on this container since the intent."""
         filters = {"type": ["container"], "container": [target.id], "event": [action]}
-        return action in await _history(self._connection, filters, self._intent_at)
+        return action in await history(self._connection, filters, self._intent_at)
 
 
 async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, str], intent_at: datetime) -> Finding:
@@ -183,7 +188,7 @@ async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, s
     if found["Running"]:
         return ("SUCCEEDED", 0, evidence) if op.detach else ("RUNNING", None, evidence)
     if found["ExitCode"] is None:
-        outcome = _without_effect(await _engine_now(connection), intent_at, LIMITS["start"])
+        outcome = _without_effect(await engine_now(connection), intent_at, LIMITS["start"])
         return outcome, None, {**evidence, "said": "the exec was created and not started"}
     code = 0 if op.detach else int(found["ExitCode"])
     return ("FAILED" if code else "SUCCEEDED"), code, evidence
@@ -200,7 +205,7 @@ async def _run(connection: Connection, op: RunOperation, execution_id: str, inte
     state = container["State"]
     evidence = {"id": container["Id"], "state": state["Status"], "exit_code": state["ExitCode"], "label": label}
     if state["Status"] == "created":
-        outcome = _without_effect(await _engine_now(connection), intent_at, LIMITS["start"])
+        outcome = _without_effect(await engine_now(connection), intent_at, LIMITS["start"])
         return outcome, None, {**evidence, "said": "created and not started", "error": state.get("Error", "")}
     if op.detach:
         return "SUCCEEDED", 0, evidence
@@ -223,7 +228,7 @@ async def _inspect(connection: Connection, container_id: str) -> JSON | None:
 
 async def _run_from_history(connection: Connection, op: RunOperation, label: str, intent_at: datetime) -> Finding:
     filters = {"type": ["container"], "label": [label], "event": ["create", "start", "die"]}
-    actions = await _history(connection, filters, intent_at)
+    actions = await history(connection, filters, intent_at)
     evidence: JSON = {"label": label, "events": sorted(actions)}
     if op.detach and "start" in actions:
         return "SUCCEEDED", 0, evidence
@@ -231,21 +236,6 @@ async def _run_from_history(connection: Connection, op: RunOperation, label: str
         code = int(actions["die"].get("exitCode", "-1"))
         return ("FAILED" if code else "SUCCEEDED"), code, {**evidence, "exit_code": code}
     return "UNKNOWN", None, {**evidence, "said": "no container carries the execution's label"}
-
-
-async def _history(connection: Connection, filters: Mapping[str, list[str]], since: datetime) -> dict[str, JSON]:
-    """Return the attributes of the last event of each action that the engine remembers since then."""
-    now = await _engine_now(connection)
-    times = {"since": f"{since.timestamp():.9f}", "until": f"{now.timestamp():.9f}"}
-    actions: dict[str, JSON] = {}
-    if since >= now:
-        return actions
-    params = {**times, "filters": json.dumps(filters)}
-    async with connection.reading("GET", "events", params=params, limit=HISTORY_SECONDS) as response:
-        async for line in response.content:
-            event = json.loads(line)
-            actions[event["Action"]] = event["Actor"]["Attributes"]
-    return actions
 
 
 async def _pull(connection: Connection, op: PullOperation, target: Target) -> Finding:
@@ -266,15 +256,11 @@ def _by(since: bool | None, *, absent: Outcome) -> Outcome:  # noqa: FBT001 - th
     return "UNKNOWN" if since is None else "SUCCEEDED" if since else absent
 
 
-def _together(findings: Sequence[Finding]) -> Finding:
+def _together(findings: Sequence[Finding], kind: str) -> Finding:
     """Join the containers' outcomes: all must have succeeded; what is open or unknown outweighs a failure."""
     outcomes = {outcome for outcome, _, _ in findings}
-    evidence = {"containers": [evidence for _, _, evidence in findings]}
+    evidence = {kind: [evidence for _, _, evidence in findings]}
     for outcome in ("RUNNING", "UNKNOWN", "FAILED"):
         if outcome in outcomes:
             return outcome, (1 if outcome == "FAILED" else None), evidence
     return "SUCCEEDED", 0, evidence
-
-
-async def _engine_now(connection: Connection) -> datetime:
-    return engine_time((await connection.ask("GET", "info"))["SystemTime"])

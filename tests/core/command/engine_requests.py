@@ -4,32 +4,59 @@ Bodies are pruned of empty values, as ``record_docker_cli.pruned`` does. Deliber
 adapter is other code.
 """
 
+import ipaddress
 import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
 from wingman_core.command import (
+    ContainerPruneOperation,
+    CreateOperation,
+    DiffOperation,
     ExecOperation,
+    HistoryOperation,
+    ImagePruneOperation,
     ImagesOperation,
+    InfoOperation,
     InspectOperation,
     KillOperation,
     LogsOperation,
     Mount,
     Network,
+    NetworkConnectOperation,
+    NetworkCreateOperation,
+    NetworkDisconnectOperation,
+    NetworkLsOperation,
+    NetworkPruneOperation,
+    NetworkRmOperation,
     Operation,
     PauseOperation,
+    PortOperation,
+    Prune,
     PsOperation,
     PullOperation,
+    RenameOperation,
     RestartOperation,
+    RmiOperation,
     RmOperation,
     RunOperation,
     StartOperation,
     StatsOperation,
     StopOperation,
+    SystemDfOperation,
+    SystemPruneOperation,
+    TagOperation,
     TopOperation,
     UnpauseOperation,
+    UpdateOperation,
+    VersionOperation,
     Volume,
+    VolumeCreateOperation,
+    VolumeLsOperation,
+    VolumePruneOperation,
+    VolumeRmOperation,
+    WaitOperation,
 )
 from wingman_core.command.images import qualified, repository
 
@@ -37,7 +64,7 @@ Request = dict[str, Any]
 POINTERS = ("Init", "StopTimeout")
 
 
-def engine_requests(op: Operation) -> list[Request]:  # noqa: C901, PLR0911, PLR0912 - one case a verb
+def engine_requests(op: Operation) -> list[Request]:  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a verb
     """Return the requests that do what the operation says, without the look-ups before them."""
     match op:
         case PsOperation():
@@ -49,6 +76,8 @@ def engine_requests(op: Operation) -> list[Request]:  # noqa: C901, PLR0911, PLR
             return [_request("GET", "/images/json", {**_ones({"all": op.all}), **_filters(filters)})]
         case InspectOperation():
             kind = "images" if op.type == "image" else "containers"
+            if op.type in {"network", "volume"}:
+                return [_request("GET", f"/{op.type}s/{name}") for name in op.names]
             return [_request("GET", f"/{kind}/{name}/json", _ones({"size": op.size})) for name in op.names]
         case LogsOperation():
             return [_request("GET", "/logs", _logs(op))]
@@ -74,7 +103,49 @@ def engine_requests(op: Operation) -> list[Request]:  # noqa: C901, PLR0911, PLR
             return [_request("POST", f"/containers/{op.container}/exec", body=_exec(op))]
         case PullOperation():
             return [_request("POST", "/images/create", _pull(op))]
-        case RunOperation():
+        case PortOperation():
+            return [_request("GET", f"/containers/{op.container}/json")]
+        case DiffOperation():
+            return [_request("GET", f"/containers/{op.container}/changes")]
+        case WaitOperation():
+            return [_request("POST", f"/containers/{name}/wait") for name in op.containers]
+        case RenameOperation():
+            return [_request("POST", f"/containers/{op.container}/rename", {"name": op.name})]
+        case UpdateOperation():
+            return [_request("POST", f"/containers/{name}/update", body=_update(op)) for name in op.containers]
+        case HistoryOperation():
+            return [_request("GET", f"/images/{op.image}/history")]
+        case TagOperation():
+            name, _, tag = op.target.rpartition(":")
+            return [_request("POST", f"/images/{op.source}/tag", {"repo": repository(name), "tag": tag})]
+        case RmiOperation():
+            query = _ones({"force": op.force, "noprune": op.no_prune})
+            return [_request("DELETE", f"/images/{name}", query) for name in op.images]
+        case VolumeLsOperation():
+            return [_request("GET", "/volumes", _filters(op.filters))]
+        case VolumeCreateOperation():
+            return [_request("POST", "/volumes/create", body=_volume(op))]
+        case VolumeRmOperation():
+            return [_request("DELETE", f"/volumes/{name}", _ones({"force": op.force})) for name in op.volumes]
+        case NetworkLsOperation():
+            return [_request("GET", "/networks", _filters(op.filters))]
+        case NetworkCreateOperation():
+            return [_request("POST", "/networks/create", body=_network(op))]
+        case NetworkConnectOperation():
+            body = {"Container": op.container, **_some({"EndpointConfig": _connection(op)})}
+            return [_request("POST", f"/networks/{op.network}/connect", body=body)]
+        case NetworkDisconnectOperation():
+            body = _some({"Container": op.container, "Force": op.force})
+            return [_request("POST", f"/networks/{op.network}/disconnect", body=body)]
+        case NetworkRmOperation():
+            return [_request("DELETE", f"/networks/{name}") for name in op.networks]
+        case InfoOperation() | VersionOperation():
+            return []  # the recorder does not write down what the client always asks
+        case SystemDfOperation():
+            return [_request("GET", "/system/df")]
+        case Prune():
+            return _prunes(op)
+        case RunOperation() | CreateOperation():
             query = _some({"name": op.name, "platform": op.platform})
             return [_request("POST", "/containers/create", query, _create(op))]
         case _:
@@ -138,13 +209,14 @@ def _pull(op: PullOperation) -> dict[str, str]:
     return _some({"fromImage": name, "tag": tag, "platform": op.platform})
 
 
-def _create(op: RunOperation) -> Request:
+def _create(op: RunOperation | CreateOperation) -> Request:
+    attached = isinstance(op, CreateOperation) or not op.detach
     config = {
         "Hostname": op.hostname,
         "Domainname": op.domainname,
         "User": op.user,
-        "AttachStdout": not op.detach and (not op.attach or "stdout" in op.attach),
-        "AttachStderr": not op.detach and (not op.attach or "stderr" in op.attach),
+        "AttachStdout": attached and (not op.attach or "stdout" in op.attach),
+        "AttachStderr": attached and (not op.attach or "stderr" in op.attach),
         "ExposedPorts": _exposed(op),
         "Env": sorted("=".join(pair) for pair in op.env),
         "Cmd": list(op.command),
@@ -161,13 +233,13 @@ def _create(op: RunOperation) -> Request:
     return _some({**config, **({"StopTimeout": op.stop_timeout} if op.stop_timeout is not None else {})})
 
 
-def _exposed(op: RunOperation) -> dict[str, Any]:
+def _exposed(op: RunOperation | CreateOperation) -> dict[str, Any]:
     published = {port: {} for each in op.ports for port, _, _ in each.bindings()}
     exposed = {f"{port}/{each.protocol}": {} for each in op.expose for port in range(each.first, each.last + 1)}
     return {**published, **exposed}
 
 
-def _health(op: RunOperation) -> dict[str, Any]:
+def _health(op: RunOperation | CreateOperation) -> dict[str, Any]:
     if op.no_healthcheck:
         return {"Test": ["NONE"]}
     return _some(
@@ -182,7 +254,7 @@ def _health(op: RunOperation) -> dict[str, Any]:
     )
 
 
-def _host(op: RunOperation) -> dict[str, Any]:
+def _host(op: RunOperation | CreateOperation) -> dict[str, Any]:
     policy, _, retries = op.restart.partition(":")
     bindings: dict[str, list[dict[str, str]]] = {}
     for each in op.ports:
@@ -284,7 +356,7 @@ def _mount(mount: Mount) -> dict[str, Any]:
     )
 
 
-def _endpoints(op: RunOperation) -> dict[str, Any]:
+def _endpoints(op: RunOperation | CreateOperation) -> dict[str, Any]:
     networks = op.networks or (Network(name="default"),)
     found = {}
     for position, network in enumerate(networks):
@@ -295,7 +367,7 @@ def _endpoints(op: RunOperation) -> dict[str, Any]:
     return {name: endpoint for name, endpoint in found.items() if endpoint}
 
 
-def _endpoint(network: Network, op: RunOperation | None) -> dict[str, Any]:
+def _endpoint(network: Network, op: RunOperation | CreateOperation | None) -> dict[str, Any]:
     local = network.link_local_ips or (op.link_local_ips if op else ())
     addresses = {
         "IPv4Address": network.ip or (op.ip if op else ""),
@@ -313,3 +385,94 @@ def _endpoint(network: Network, op: RunOperation | None) -> dict[str, Any]:
             "GwPriority": network.gateway_priority,
         }
     )
+
+
+def _update(op: UpdateOperation) -> Request:
+    name, _, retries = op.restart.partition(":")
+    policy = _some({"Name": name, "MaximumRetryCount": int(retries or 0)})
+    return _some(
+        {
+            "BlkioWeight": op.blkio_weight,
+            "CpuPeriod": op.cpu_period,
+            "CpuQuota": op.cpu_quota,
+            "CpuRealtimePeriod": op.cpu_rt_period,
+            "CpuRealtimeRuntime": op.cpu_rt_runtime,
+            "CpuShares": op.cpu_shares,
+            "CpusetCpus": op.cpuset_cpus,
+            "CpusetMems": op.cpuset_mems,
+            "Memory": op.memory,
+            "MemoryReservation": op.memory_reservation,
+            "MemorySwap": op.memory_swap,
+            "NanoCpus": op.cpus,
+            "PidsLimit": op.pids_limit,
+            "RestartPolicy": policy,
+        }
+    )
+
+
+def _volume(op: VolumeCreateOperation) -> Request:
+    return _some({"Name": op.name, "Driver": op.driver, "DriverOpts": dict(op.options), "Labels": dict(op.labels)})
+
+
+def _network(op: NetworkCreateOperation) -> Request:
+    configs = []
+    for subnet in op.subnets:
+        net = ipaddress.ip_network(subnet)
+        config = {"Subnet": subnet}
+        for key, places in (("IPRange", op.ip_ranges), ("Gateway", op.gateways)):
+            config.update((key, each) for each in places if ipaddress.ip_network(each)[0] in net)
+        aux = {name: each for name, each in op.aux_addresses if ipaddress.ip_address(each) in net}
+        configs.append({**config, **_some({"AuxiliaryAddresses": aux})})
+    return _some(
+        {
+            "Name": op.name,
+            "Driver": op.driver,
+            "Internal": op.internal,
+            "Attachable": op.attachable,
+            "EnableIPv6": op.ipv6,
+            "IPAM": _some({"Driver": op.ipam_driver, "Options": dict(op.ipam_options), "Config": configs}),
+            "Options": dict(op.options),
+            "Labels": dict(op.labels),
+        }
+    )
+
+
+def _connection(op: NetworkConnectOperation) -> Request:
+    addresses = _some({"IPv4Address": op.ip, "IPv6Address": op.ip6, "LinkLocalIPs": list(op.link_local_ips)})
+    return _some(
+        {
+            "Aliases": list(op.aliases),
+            "DriverOpts": dict(op.driver_options),
+            "GwPriority": op.gateway_priority,
+            "IPAMConfig": addresses,
+            "Links": [":".join(each) for each in op.links],
+        }
+    )
+
+
+def _prunes(op: Prune) -> list[Request]:
+    match op:
+        case ContainerPruneOperation():
+            return [_request("POST", "/containers/prune", _filters(op.filters))]
+        case NetworkPruneOperation():
+            return [_request("POST", "/networks/prune", _filters(op.filters))]
+        case VolumePruneOperation():
+            every = [("all", "true")] if op.all else []
+            return [_request("POST", "/volumes/prune", _filters([*op.filters, *every]))]
+        case ImagePruneOperation():
+            return [_request("POST", "/images/prune", _filters([*op.filters, _dangling(op)]))]
+        case SystemPruneOperation():
+            plain = [each for each in op.filters if each[0] != "until"]
+            return [
+                _request("POST", "/containers/prune", _filters(op.filters)),
+                _request("POST", "/networks/prune", _filters(op.filters)),
+                *([_request("POST", "/volumes/prune", _filters(plain))] if op.volumes else []),
+                _request("POST", "/images/prune", _filters([*op.filters, _dangling(op)])),
+                _request("POST", "/build/prune", {**_ones({"all": op.all}), **_filters(op.filters)}),
+            ]
+        case _:
+            raise AssertionError(op)
+
+
+def _dangling(op: ImagePruneOperation | SystemPruneOperation) -> tuple[str, str]:
+    return "dangling", "false" if op.all else "true"

@@ -49,10 +49,21 @@ VERBS = (
         "restart",
         "kill",
     ),
-    *("pause", "unpause", "rm", "exec", "run", "images", "pull"),
+    *("pause", "unpause", "rm", "exec", "run", "images", "pull", "create", "port", "diff", "wait", "rename", "update"),
+    *("container prune", "history", "tag", "rmi", "image prune", "volume ls", "volume create", "volume rm"),
+    *("volume inspect", "volume prune", "network ls", "network create", "network connect", "network disconnect"),
+    *("network rm", "network inspect", "network prune", "info", "version", "system df", "system prune"),
 )
 QUIET = ("/_ping", "/info", "/version", "/events")
-CONTAINER = {"Id": ID, "Name": "/web", "Config": {"Tty": False}, "HostConfig": {}, "State": {"Running": True}}
+PORTS = {port: [{"HostIp": "127.0.0.1", "HostPort": "8080"}] for port in ("80/tcp", "80/udp", "53/udp")}
+CONTAINER = {
+    "Id": ID,
+    "Name": "/web",
+    "Config": {"Tty": False},
+    "HostConfig": {},
+    "State": {"Running": True},
+    "NetworkSettings": {"Ports": PORTS},
+}
 
 
 def pruned(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -113,13 +124,15 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_HEAD = do_DELETE = _handle  # noqa: N815 - the base class looks for these names
 
-    def _answer(self, path: str) -> tuple[int, object]:
+    def _answer(self, path: str) -> tuple[int, object]:  # noqa: PLR0911 - one answer a path
         if path.endswith("/stats"):
             return 200, {"cpu_stats": {}, "precpu_stats": {}, "memory_stats": {}, "name": "/web", "id": ID}
         if self.command == "GET" and path.startswith("/containers/") and path.endswith("/json"):
             return 200, [] if path == "/containers/json" else CONTAINER
-        if path == "/images/json":
+        if path in {"/images/json", "/networks"}:
             return 200, []
+        if self.command == "POST" and path.endswith("/prune"):
+            return 200, {}
         if path.endswith("/top"):
             return 200, {"Titles": [], "Processes": []}
         if self.command == "GET" and path in QUIET:

@@ -17,7 +17,16 @@ from typing import Any
 
 import pytest
 
-from wingman_core.command import ExecOperation, LogsOperation, Operation, parse, parse_argv, render, render_argv
+from wingman_core.command import (
+    ExecOperation,
+    LogsOperation,
+    NetworkRmOperation,
+    Operation,
+    parse,
+    parse_argv,
+    render,
+    render_argv,
+)
 from wingman_core.command.grammar import COMMANDS
 from wingman_core.errors import Code, CommandRefused
 
@@ -45,6 +54,9 @@ HIDDEN = {
     "stop": {"time"},
     "restart": {"time"},
     "run": {"dns-opt", "net", "net-alias"},
+    "create": {"dns-opt", "net", "net-alias"},
+    "update": {"kernel-memory"},
+    "volume create": {"name"},
 }
 """Spellings that Docker takes and does not document."""
 
@@ -121,8 +133,11 @@ def _security(option: str) -> str:
 
 def _is_look_up(request: dict[str, Any], op: Operation) -> bool:
     """Whether the client only looks at the container before it asks for what the operation says."""
-    looks = isinstance(op, LogsOperation | ExecOperation) and request["method"] == "GET" and not request["query"]
-    return looks and request["path"] == f"/containers/{op.container}/json"
+    if request["method"] != "GET" or request["query"]:
+        return False
+    if isinstance(op, NetworkRmOperation):
+        return request["path"] in {f"/networks/{name}" for name in op.networks}
+    return isinstance(op, LogsOperation | ExecOperation) and request["path"] == f"/containers/{op.container}/json"
 
 
 def _sorted(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -178,7 +178,7 @@ UNKNOWN = {
     "docker image frobnicate": "it knows ps, inspect,",
     "docker container build": "it knows ps, inspect,",
     "docker image puls": "did you mean docker image pull?",
-    "docker volume ls": "it knows ps, inspect,",
+    "docker qqqqqq ls": "it knows ps, inspect,",
 }
 
 

@@ -139,11 +139,39 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "workdir": PATH,
 }
 
+VALUES |= {
+    "alias": HOST | st.builds("{},x{}".format, HOST, HOST),
+    "aux-address": st.builds("{}=172.28.0.9".format, HOST),
+    "driver": st.sampled_from(["local", "bridge", "macvlan", "sshfs"]),
+    "driver-opt": _pairs(KEY, HOST),
+    "gateway": st.sampled_from(["172.28.5.254", "2001:DB8:1::1"]),
+    "gw-priority": st.integers(-9, 9).map(str),
+    "ip-range": st.sampled_from(["172.28.5.0/24", "2001:db8:1::/80"]),
+    "ipam-driver": st.sampled_from(["default", "dhcp"]),
+    "ipam-opt": _pairs(KEY, TEXT),
+    "opt": _pairs(KEY, TEXT),
+    "subnet": st.sampled_from(["172.28.0.0/16", "2001:db8:1::/64", "172.28.7.1/16", "172.28.0.0/16,2001:db8:1::/64"]),
+}
+NEEDS = {
+    "update": ["--cpus", "0.5"],
+    "stats": ["--no-stream"],
+    "network create": ["--subnet", "172.28.0.0/16", "--subnet", "2001:db8:1::/64"],
+}
+"""Without which a command is none, or its other flags make no sense."""
+
 POSITIONALS: dict[str, st.SearchStrategy[str]] = {
     "container": NAME,
     "containers": NAME,
     "names": NAME.map(str.lower).filter(str.isalnum),
     "image": IMAGE,
+    "images": IMAGE,
+    "name": NAME.map(lambda name: f"u{name}"),
+    "network": NAME.filter(lambda name: name != "host"),
+    "networks": NAME,
+    "private": PORTS.filter(str.isdecimal).flatmap(lambda port: PROTOCOL.map(lambda protocol: port + protocol)),
+    "source": IMAGE,
+    "target": IMAGE,
+    "volumes": NAME,
     "repository": IMAGE,
     "command": TEXT.map(lambda text: f"x{text}"),
 }
@@ -170,11 +198,10 @@ def _flag_words(flag: Flag) -> st.SearchStrategy[list[str]]:
 @st.composite
 def _argv(draw: st.DrawFn, command: Command) -> list[str]:
     words = ["docker", *draw(st.sampled_from(command.spellings)).split()]
-    flags = [flag for flag in command.flags.flags if not flag.refused]
+    flags = [flag for flag in command.flags.flags if not flag.refused and flag.name != "subnet"]
     for flag in draw(st.lists(st.sampled_from(flags), max_size=6)) if flags else []:
         words += draw(_flag_words(flag))
-    if "stats" in command.spellings:
-        words.append("--no-stream")
+    words += NEEDS.get(command.spellings[0], [])
     if "top" in command.spellings:
         return [*words, draw(NAME), *draw(st.sampled_from([[], ["-ef"], ["aux"], ["-o", "pid,args"]]))]
     for positional in command.positionals:
@@ -311,4 +338,5 @@ def test_any_text_as_a_value_is_a_value_or_a_refusal(name: str, data: st.DataObj
     command = next(each for each in COMMANDS if any(flag.name == name for flag in each.flags.flags))
     text = data.draw(VISIBLE | st.from_regex(r"[a-z0-9:/=,.\[\]-]{0,12}", fullmatch=True))
     words = ["docker", *command.spellings[0].split(), f"--{name}={text}", "web", "x"]
-    _hold(_outcome(lambda: parse_argv(words if "command" in command.operation.model_fields else words[:-1])))
+    _hold(_outcome(lambda: parse_argv(words)))
+    _hold(_outcome(lambda: parse_argv(words[:-1])))

@@ -75,7 +75,7 @@ async def test_the_text_is_the_docker_binarys(arguments: str, engine: Engine, sh
 @pytest.mark.parametrize(
     ("ours", "its"),
     [
-        ("ps -a --format json --filter name={web}", "ps -a --format {{json.}} --filter name={web}"),
+        ("ps -a --size --format json --filter name={web}", "ps -a --format {{json.}} --filter name={web}"),
         ("images --format json {image}", "images --format {{json.}} {image}"),
     ],
 )

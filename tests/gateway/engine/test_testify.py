@@ -368,7 +368,7 @@ async def test_an_engine_that_fails_is_no_testimony(command: str, tmp_path: Path
 async def test_an_engine_that_does_not_finish_its_history_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("wingman_gateway.engine.testify"), "HISTORY_SECONDS", 0.2)
+    monkeypatch.setattr(import_module("wingman_gateway.engine.history"), "HISTORY_SECONDS", 0.2)
 
     async def handler(request: web.Request) -> web.StreamResponse:
         match request.path.split("/")[-1]:

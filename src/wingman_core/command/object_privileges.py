@@ -1,0 +1,59 @@
+"""Each way in which a volume or a network that a command makes reaches for the host.
+
+Fails towards present (I4): drivers and options that are listed as harmless are closed lists, everything else counts.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from wingman_core.command import operations as ops
+
+_HARMLESS_NETWORK_DRIVERS: Final = frozenset({"bridge", "overlay"})
+_HARMLESS_NETWORK_OPTIONS_WORDS: Final = """
+    com.docker.network.bridge.enable_icc com.docker.network.bridge.enable_ip_masquerade
+    com.docker.network.container_iface_prefix com.docker.network.driver.mtu com.docker.network.endpoint.ifname
+"""
+_HARMLESS_NETWORK_OPTIONS: Final = frozenset(_HARMLESS_NETWORK_OPTIONS_WORDS.split())
+_MEMORY: Final = "tmpfs"
+_SIZES: Final = frozenset({"size", "o", "type", "device"})
+
+
+def volume_privileges(op: ops.VolumeCreateOperation) -> tuple[str, ...]:
+    """Return every line that holds of ``volume create``."""
+    return tuple(_volume(op))
+
+
+def network_privileges(op: ops.NetworkCreateOperation) -> tuple[str, ...]:
+    """Return every line that holds of ``network create``."""
+    return tuple(_network(op))
+
+
+def connect_privileges(op: ops.NetworkConnectOperation) -> tuple[str, ...]:
+    """Return every line that holds of ``network connect``."""
+    return tuple(_options(op.driver_options))
+
+
+def _volume(op: ops.VolumeCreateOperation) -> Iterator[str]:
+    if op.driver != "local":
+        yield f"volume driver {op.driver}"
+    options = dict(op.options)
+    memory = options.get("type") == options.get("device") == _MEMORY
+    binds = {"bind", "rbind"} & {option.strip() for option in options.get("o", "").split(",")}
+    for name, value in op.options:
+        if memory and not binds and name in _SIZES:
+            continue  # a size-limited file system in memory holds nothing of the host
+        if name != "size":
+            yield f"volume option {name}={value}"
+
+
+def _network(op: ops.NetworkCreateOperation) -> Iterator[str]:
+    if op.driver not in _HARMLESS_NETWORK_DRIVERS:
+        yield f"network driver {op.driver}"
+    if op.ipam_driver != "default":
+        yield f"address driver {op.ipam_driver}"
+    yield from (f"address option {name}" for name, _ in op.ipam_options)
+    yield from _options(op.options)
+
+
+def _options(options: ops.Pairs) -> Iterator[str]:
+    yield from (f"network option {name}={value}" for name, value in options if name not in _HARMLESS_NETWORK_OPTIONS)
