@@ -21,7 +21,7 @@ from wingman_bot.telegram import Refused, Telegram
 from wingman_bot.views import Happened
 from wingman_bot.wording import cut, lines
 from wingman_core.characters import written_out
-from wingman_core.errors import Unavailable
+from wingman_core.errors import WingmanError
 
 KEY: Final = "alert:"
 BACKLOG: Final = "backlog"
@@ -130,7 +130,8 @@ class Alerts:
             self._asked.clear()
             try:
                 count = (await self._api.pending(1)).count
-            except Unavailable:
+            except WingmanError as error:
+                self._log.warning("alerts.backlog_unknown", error=str(error))
                 self._asked.set()
             else:
                 self._tell_backlog(count)
@@ -146,7 +147,7 @@ class Alerts:
             self._ledger.keep({BACKLOG: None})
 
 
-def _ringing(ring: Callable[[], None]) -> Callable[["asyncio.Future[None]"], None]:
+def _ringing(ring: Callable[[], None]) -> Callable[["asyncio.Future[bool]"], None]:
     return lambda _: ring()
 
 

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,7 +28,7 @@ from wingman_bot.ledger import Ledger
 from wingman_bot.liveness import show_life
 from wingman_bot.metrics import CONTENT_TYPE, Metrics
 from wingman_bot.operators import Gate
-from wingman_bot.pace import Limits, Pace
+from wingman_bot.pace import Later, Limits, Pace
 from wingman_bot.settings import Settings, not_spoken_for
 from wingman_bot.taps import Taps
 from wingman_bot.telegram import Telegram, Unauthorized, words
@@ -47,6 +47,8 @@ class Clocks:
 
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     monotonic: Callable[[], float] = time.monotonic
+    later: Later | None = None
+    """How ``pace`` comes back after some seconds of ``monotonic``; None: by the loop."""
 
 
 class WingmanBot:
@@ -70,8 +72,9 @@ class WingmanBot:
         self._api = api
         self._log = log
         self._clocks = clocks
+        self._loaded = asyncio.Event()
         self.metrics: Final = Metrics()
-        self.pace: Final = Pace(limits or Limits(), clocks.monotonic)
+        self.pace: Final = Pace(limits or Limits(), clocks.monotonic, clocks.later)
         telegram = Telegram(bot, self.pace, self.metrics, log)
         self.ledger: Final = Ledger(api, settings.bot_consumer, writer=secrets.token_hex(8), log=log)
         self.desk: Final = Desk(
@@ -102,30 +105,45 @@ class WingmanBot:
             log=log,
         )
         dispatcher = Dispatcher(disable_fsm=True)
-        dispatcher.update.outer_middleware(Gate(people, chats, telegram=telegram, metrics=self.metrics, log=log))
+        self.gate: Final = Gate(people, chats, telegram=telegram, clock=clocks.monotonic, metrics=self.metrics, log=log)
+        dispatcher.update.outer_middleware(self.gate)
         dispatcher.include_routers(taps.router, commands.router)
         self.updates: Final = Updates(bot, dispatcher, self.metrics, log)
         self._watch()
 
     async def run(self) -> None:
-        """Work until cancelled; raise ``SettingInvalid``, ``Unauthorized``, ``Superseded`` or the API's refusal."""
-        await self._until_known()
-        await self._until_loaded()
+        """Work until cancelled; raise a group with the first ``SettingInvalid``, ``Unauthorized``, ``Superseded``."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.ledger.run(), name="ledger")
-                group.create_task(self.feed.run(), name="feed")
-                group.create_task(self.desk.run(), name="desk")
-                group.create_task(self._alerts.run(), name="alerts")
-                group.create_task(self._introduce(), name="introduce")
-                group.create_task(self._serve(), name="serve")
-                if self._settings.bot_liveness_file is not None:
-                    group.create_task(show_life(self._settings.bot_liveness_file, self.state), name="liveness")
+                group.create_task(self._follow(), name="follow")
+                group.create_task(self._listen(), name="listen")
+                if self._settings.bot_metrics_listen:
+                    group.create_task(self._show_metrics(), name="metrics")
+                if (path := self._settings.bot_liveness_file) is not None:
+                    group.create_task(show_life(path, lambda: self.feed.is_live, self.state), name="liveness")
         finally:
             await self.updates.close()
             with suppress(Exception, TimeoutError):  # the process ends; what is not stored is found again
                 async with asyncio.timeout(FLUSH):
                     await self.ledger.flush()
+
+    async def _follow(self) -> None:
+        """Follow the API, whether or not Telegram answers."""
+        await self._until_loaded()
+        self._loaded.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.ledger.run(), name="ledger")
+            group.create_task(self.feed.run(), name="feed")
+            group.create_task(self.desk.run(), name="desk")
+            group.create_task(self._alerts.run(), name="alerts")
+
+    async def _listen(self) -> None:
+        """Listen to people, once it is known which message is which card."""
+        await self._until_known()
+        await self._loaded.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._introduce(), name="introduce")
+            group.create_task(self._take_updates(), name="updates")
 
     def state(self) -> dict[str, Any]:
         """Return how the bot is, for people and programs."""
@@ -141,6 +159,8 @@ class WingmanBot:
         return [f"bot's {name.replace('_', ' ')}: {value}" for name, value in self.state().items()]
 
     def _watch(self) -> None:
+        self.metrics.watch("telegram_ok", "1 while Telegram answers.", lambda: float(self.updates.state == "ok"))
+        self.metrics.watch("notes_refused", "Notes that the API did not take.", lambda: float(self.ledger.refused))
         self.metrics.watch("feed_live", "1 while the feed is live.", lambda: float(self.feed.is_live))
         self.metrics.watch("cards_waiting", "Requests that wait to be shown.", lambda: float(self.desk.waiting))
         self.metrics.watch("calls_waiting", "Calls that wait for their turn.", lambda: float(self.pace.waiting))
@@ -154,6 +174,7 @@ class WingmanBot:
             except TelegramUnauthorizedError as error:
                 raise Unauthorized(words(error)) from None
             except AiogramError as error:
+                self.updates.state = "Telegram does not answer"
                 self._log.warning("telegram.lost", method="getMe", error=words(error))
             else:
                 self._bot._me = me  # noqa: SLF001 - as Bot.me does; commands addressed to another bot are not ours
@@ -193,25 +214,21 @@ class WingmanBot:
                 self._log.warning("telegram.no_commands", language=language, error=words(error))
                 return
 
-    async def _serve(self) -> None:
-        """Take updates, and show metrics, in the way that the settings say."""
+    async def _take_updates(self) -> None:
+        """Take updates in the way that the settings say."""
         settings = self._settings
-        async with AsyncExitStack() as stack:
-            if settings.bot_metrics_listen:
-                await stack.enter_async_context(
-                    _served(
-                        settings.bot_metrics_listen, "WINGMAN_BOT_METRICS_LISTEN", web.get("/metrics", self._metrics)
-                    )
-                )
-            if not settings.telegram_webhook_url:
-                await self._no_webhook()
-                await self.updates.poll()
-            secret = settings.telegram_webhook_secret.get_secret_value()
-            route = web.post(PATH, self.updates.webhook(secret))
-            await stack.enter_async_context(
-                _served(settings.telegram_webhook_listen, "WINGMAN_TELEGRAM_WEBHOOK_LISTEN", route)
-            )
+        if not settings.telegram_webhook_url:
+            await self._no_webhook()
+            await self.updates.poll()
+        secret = settings.telegram_webhook_secret.get_secret_value()
+        route = web.post(PATH, self.updates.webhook(secret))
+        async with _served(settings.telegram_webhook_listen, "WINGMAN_TELEGRAM_WEBHOOK_LISTEN", route):
             await self._webhook(secret)
+            await asyncio.Event().wait()
+
+    async def _show_metrics(self) -> None:
+        route = web.get("/metrics", self._metrics)
+        async with _served(self._settings.bot_metrics_listen, "WINGMAN_BOT_METRICS_LISTEN", route):
             await asyncio.Event().wait()
 
     async def _metrics(self, _: web.Request) -> web.StreamResponse:

@@ -39,7 +39,10 @@ class Tap(CallbackData, prefix="w1"):
 
 
 def content_digest(request: Request) -> str:
-    """Return 64 hex digits over everything that a decision is about: who, where, what exactly, and how risky."""
+    """Return 64 hex digits over everything that a decision is about.
+
+    Who asks and where; each command with its targets, blast radius and verdict; every vote on the risk.
+    """
     return digest(
         DOMAIN,
         {
@@ -49,10 +52,14 @@ def content_digest(request: Request) -> str:
             "environment": request.environment,
             "task": request.task_name,
             "instruction": request.instruction,
-            "risk": request.risk.level,
+            "risk": request.risk.model_dump(mode="json"),
             "people": request.people_needed,
             "commands": [
-                [each.approval_id, each.command, each.operation_digest, each.target_digest] for each in request.commands
+                [
+                    *(each.approval_id, each.command, each.operation_digest, each.target_digest),
+                    each.preview.model_dump(mode="json"),
+                ]
+                for each in request.commands
             ],
         },
     )

@@ -55,6 +55,8 @@ class Document:
     name: str
     data: bytes
     caption: Piece
+    digest: str = ""
+    """Of the request's content, to know whether a file that was sent still has all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Card:
     body: Piece
     document: Document | None
     buttons: InlineKeyboardMarkup
+    is_cut: bool = False
+    """Whether ``body`` leaves anything out."""
 
     @property
     def seal(self) -> str:
@@ -101,7 +105,8 @@ def card(
     with_document = has_document or request.status == "PENDING"
     where = "All of it is in the document below." if with_document else f"All of it: /show {request.id}"
     body = whole if whole.fits else _shortened(request, executions, people, where)
-    return Card(body, document(request, executions, people) if with_document else None, buttons)
+    file = document(request, executions, people) if with_document else None
+    return Card(body, file, buttons, is_cut=not whole.fits)
 
 
 def document(request: Request, executions: Mapping[str, Execution], operators: Iterable[str]) -> Document:
@@ -110,7 +115,7 @@ def document(request: Request, executions: Mapping[str, Execution], operators: I
     caption = Text(
         "All of request ", Code(request.id), f", {len(whole)} characters. Digest ", Code(short_digest(request))
     )
-    return Document(f"{request.id}.txt", whole.encode(), Piece.of(caption))
+    return Document(f"{request.id}.txt", whole.encode(), Piece.of(caption), short_digest(request))
 
 
 def _shortened(request: Request, executions: Mapping[str, Execution], operators: tuple[str, ...], where: str) -> Piece:

@@ -8,6 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
+from wingman_bot import lean  # noqa: F401 - before what imports aiogram
+
+# isort: split
 from wingman_bot.api_client import ApiClient, open_http
 from wingman_bot.bot import open_bot
 from wingman_bot.checking import Checks

@@ -1,10 +1,11 @@
 """What people type: /pending /show /approve /reject /status /checkpoint /help.
 
 Guarantees: a command that decides is done as the person who typed it, once however often it is delivered, and not at
-all where it comes minutes late. HIGH risk asks that it be typed again with the digest's beginning.
+all where it comes minutes late. HIGH risk asks that it be typed again with the digest's beginning, and a first message
+that has it already is still the first. The answer names the commands that were decided on.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,18 +19,19 @@ from wingman_bot import sections
 from wingman_bot.api_client import ApiClient
 from wingman_bot.buttons import short_digest
 from wingman_bot.cards import Piece, card, document
-from wingman_bot.decisions import AWAY, Decisions, Verb, already
+from wingman_bot.decisions import AWAY, Decisions, Verb, settled
 from wingman_bot.desk import Desk
-from wingman_bot.finding import beginnings, find
+from wingman_bot.finding import LEAST, PREFIX, beginnings, find
 from wingman_bot.help_texts import help_text
 from wingman_bot.pace import Urgency
 from wingman_bot.telegram import Refused, Telegram, Unreachable
 from wingman_bot.views import Request
 from wingman_bot.wording import clock, line, quoted
+from wingman_core.characters import written_out
 from wingman_core.errors import Unavailable, WingmanError
 
-PATIENCE: Final = 90.0
-"""Seconds until a reply is given up; a group that is full takes a minute."""
+PATIENCE: Final = 20.0
+"""Seconds until a reply is given up: the next command of the same person waits so long. ``pace`` keeps room for it."""
 LATE: Final = timedelta(minutes=5)
 """Age from which on a command decides nothing: who typed it may have thought better of it."""
 LISTED: Final = 15
@@ -102,7 +104,7 @@ class Commands:
         async def made() -> Piece:
             head = await self._api.checkpoint()
             heading = Bold(f"The audit log holds {head.size} records. Keep this:")
-            return Piece.of(Text(heading, "\n", Pre(line(head.note.strip()).replace("\\n", "\n"))))
+            return Piece.of(Text(heading, "\n", Pre(written_out(head.note.strip(), keep="\n"))))
 
         await self._answered(message, made)
 
@@ -114,7 +116,7 @@ class Commands:
             ran = [each.execution_id for each in found.commands if each.execution_id]
             executions = {each: await self._api.execution(each) for each in ran}
             shown = card(found, executions, self._operators)
-            if shown.document is not None:
+            if shown.is_cut:
                 file = document(found, executions, self._operators)
                 await self._telegram.send_document(message.chat.id, file, Urgency.ANSWER, patience=PATIENCE)
                 return Piece.of(Text("That is all of ", Code(found.id), "."))
@@ -138,33 +140,32 @@ class Commands:
             if isinstance(found, Piece):
                 return found
             if found.status != "PENDING":
-                return Piece(already(found))
+                return _about(found, settled(found, verb, person))
             note = " ".join((command.args or "").split()[1:])
             if len(note) > LONGEST_NOTE:
                 return Piece(f"A note has at most {LONGEST_NOTE} characters. Nothing was decided.")
             if verb == "approve" and found.is_high:
                 first, _, rest = note.partition(" ")
-                if first.lower() != short_digest(found):
-                    return self._ask_again(found, note)
-                note = rest
+                repeats = first.lower() == short_digest(found)
+                note = rest if repeats else note
+                if self._decisions.is_first_step(person, found, repeats=repeats):
+                    self._decisions.arm(person, found)
+                    return _ask_again(found, note)
             once = f"telegram-message-{message.chat.id}-{message.message_id}-{verb}"
             said = await self._decisions.decide(found, verb, person=person, note=note, once=once)
             self._desk.wake(found.id, urgent=True)
-            return Piece.of(Text(said.text, " ", Code(found.id)))
+            return _about(found, said.text)
 
         await self._answered(message, made)
-
-    def _ask_again(self, request: Request, note: str) -> Piece:
-        again = f"/approve {request.id} {short_digest(request)}{' ' if note else ''}{note}"
-        commands = [Pre(COMMAND_ROOM.text(line(each.command))) for each in request.commands[:3]]
-        heading = "HIGH risk. Look at the card; to approve exactly that, send:"
-        return Piece.of(as_list(*commands, Text(Bold(heading), "\n", Code(line(again)))))
 
     async def _found(self, command: CommandObject, verb: str) -> Request | Piece:
         """Return the request that a command names, or what to say instead."""
         words = (command.args or "").split()
         if not words:
             return Piece(f"Which one? /{verb} <id>; /pending lists them.")
+        beginning = words[0].lower().removesuffix("…").removeprefix(PREFIX)
+        if len(beginning) < LEAST:
+            return Piece(f"At least {LEAST} characters of the id, please; /pending lists them.")
         found = await find(self._api, words[0])
         if isinstance(found, Request):
             return found
@@ -194,6 +195,26 @@ class Commands:
             await self._telegram.send(message.chat.id, piece, Urgency.ANSWER, patience=PATIENCE)
         except (Refused, Unreachable) as error:
             self._log.warning("reply.untold", chat=message.chat.id, error=str(error))
+
+
+def _about(request: Request, said: str) -> Piece:
+    """Return what is said of a request, with its id and what it would run."""
+    return Piece.of(as_list(Text(said, " ", Code(request.id)), *_commands(request)))
+
+
+def _ask_again(request: Request, note: str) -> Piece:
+    """Return what to send for the second step."""
+    again = f"/approve {request.id} {short_digest(request)}{' ' if note else ''}{note}"
+    heading = "HIGH risk. Look at the card; to approve exactly that, send within two minutes:"
+    return Piece.of(as_list(*_commands(request), Text(Bold(heading), "\n", Code(again))))
+
+
+def _commands(request: Request) -> Iterator[Text]:
+    """Yield the commands of a request, in short."""
+    for each in request.commands[: COMMAND_ROOM.rows]:
+        yield Pre(COMMAND_ROOM.text(line(each.command)))
+    if missing := len(request.commands[COMMAND_ROOM.rows :]):
+        yield Text(f"… {missing} more")
 
 
 def _row(request: Request, short: str) -> Text:

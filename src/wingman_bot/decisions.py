@@ -2,7 +2,7 @@
 
 Guarantees: what is decided is what was shown: the digest that a tap carries is compared with what the API holds now.
 HIGH risk takes two steps by the same person within two minutes. A wish that is delivered twice has one effect, since
-it carries its own idempotency key. Whoever comes too late hears who was faster.
+it carries its own idempotency key, and one answer: that it was recorded. Whoever comes too late hears who was faster.
 """
 
 from collections import OrderedDict
@@ -17,6 +17,7 @@ from wingman_bot.buttons import short_digest
 from wingman_bot.metrics import Metrics
 from wingman_bot.views import Request
 from wingman_bot.wording import clock, line, people
+from wingman_core.approval import person_key
 from wingman_core.errors import Code, Unavailable, WingmanError
 
 SECOND_TAP: Final = 120.0
@@ -70,6 +71,14 @@ class Decisions:
         """Return whether the person's first step was a moment ago, and for this very content."""
         return self._armed.get((person, request.id, short_digest(request)), 0.0) > self._monotonic()
 
+    def is_first_step(self, person: str, request: Request, *, repeats: bool) -> bool:
+        """Return whether an approval is only the first of two steps; ``repeats`` if it repeats the digest.
+
+        Whoever has decided already takes no step: the API gives them the answer to their own wish, or refuses them.
+        """
+        decided = any(person_key(each.person) == person_key(person) for each in request.decisions)
+        return request.is_high and not decided and not (repeats and self.is_armed(person, request))
+
     def disarm(self, person: str, request: Request) -> None:
         """Forget a person's first step."""
         self._armed.pop((person, request.id, short_digest(request)), None)
@@ -110,6 +119,14 @@ def recorded(request: Request, verb: Verb) -> str:
         missing = max(1, request.people_needed - request.people_approved)
         return f"Noted: {request.people_approved} of {request.people_needed}. {people(missing)} more needed."
     return "Approved." if request.commands else "Approved (a sign-off, nothing will run)."
+
+
+def settled(request: Request, verb: Verb, person: str) -> str:
+    """Return what to answer to a wish on a request that is no longer pending: that very wish may have settled it."""
+    last = request.decisions[-1] if request.decisions else None
+    if last is not None and (last.decision, person_key(last.person)) == (verb, person_key(person)):
+        return recorded(request, verb)
+    return already(request)
 
 
 def already(request: Request) -> str:

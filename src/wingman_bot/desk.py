@@ -1,17 +1,19 @@
 """The desk: makes the chat show what the API says of each request, by one card a request.
 
 Procedure for a request: 1. read it, and what ran of it. 2. Where it has no message: send the announcement, a line
-without buttons, and keep its id. 3. Where the card is too long: send the document, without buttons, and keep its id.
-4. Edit the message, or both, into the card as it is now, buttons included. 5. Keep what is shown; a request that is
-over is forgotten.
+without buttons, and keep its id. 3. Where the card is too long, or its document no longer has what the API holds: take
+the buttons from the old document, send the new one, without buttons, and keep its id. 4. Edit the message, or both,
+into the card as it is now, buttons included. 5. Keep what is shown; a request that is over is forgotten.
 
 Guarantees: only step 4 makes a card, and an edit may be repeated; so a request has at most one, whatever is killed and
 whenever. A crash within step 2 or 3 leaves at most a line or a file without buttons behind (docs/decisions/0009).
-Nothing is forgotten before it was shown. Edits do not wait behind new cards.
+Buttons are on a document of what they decide on. Nothing is forgotten before it was shown, but what ended before it
+was announced. Edits do not wait behind new cards, nor new cards in the order in which they came (``card_queue``).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
@@ -20,6 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from wingman_bot.api_client import ApiClient
 from wingman_bot.backoff import delays
+from wingman_bot.card_queue import FIELDS, CardQueue, place_of
 from wingman_bot.cards import Card, announcement, card
 from wingman_bot.ledger import Ledger, Superseded
 from wingman_bot.pace import Urgency
@@ -63,9 +66,10 @@ class Desk:
         self._now = now
         self._log = log
         self._numbers = count()
-        self._cards: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
+        self._cards = CardQueue()
         self._edits: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
-        self._queued: set[str] = set()
+        self._queued: dict[str, int] = {}
+        """Requests that wait for an edit, and how urgent it is, the urgent ones with 0."""
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._failures: dict[str, Any] = {}
@@ -75,7 +79,13 @@ class Desk:
     @property
     def waiting(self) -> int:
         """How many requests wait to be shown."""
-        return len(self._queued)
+        return len(self._queued) + len(self._cards)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how much of each kind is remembered; none of it outgrows the ledger's notes."""
+        own = {name: getattr(self, f"_{name}") for name in ("queued", "busy", "again", "failures")}
+        counts = {name: len(found) for name, found in own.items()}
+        return counts | {"cards": len(self._cards), "edits": self._edits.qsize(), "asked_twice": len(self.asked_twice)}
 
     async def run(self) -> None:
         """Show what is due, for ever."""
@@ -83,9 +93,9 @@ class Desk:
             if key.startswith(KEY) and (note.get("s", -1) < note["e"] or "m" not in note):
                 self.wake(key)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._work(self._cards), name="cards")
+            group.create_task(self._deal(), name="cards")
             for number in range(EDITORS):
-                group.create_task(self._work(self._edits), name=f"edits {number}")
+                group.create_task(self._edit(), name=f"edits {number}")
             group.create_task(self._sweep(), name="sweep")
 
     def wake(self, request_id: str, *, urgent: bool = False) -> None:
@@ -93,12 +103,14 @@ class Desk:
         note = self._ledger.notes.get(request_id)
         if note is None:
             return
+        rank = 0 if urgent else 1
         if request_id in self._busy:
             self._again.add(request_id)
-        elif request_id not in self._queued or urgent:
-            self._queued.add(request_id)
-            lane = self._edits if "m" in note else self._cards
-            lane.put_nowait((0 if urgent else 1, next(self._numbers), request_id))
+        elif "m" not in note:
+            self._cards.put(request_id, place_of(note))
+        elif rank < self._queued.get(request_id, rank + 1):
+            self._queued[request_id] = rank
+            self._edits.put_nowait((rank, next(self._numbers), request_id))
 
     def place(self, request_id: str) -> tuple[int, int] | None:
         """Return chat and message of the buttons of a request's card; None where it has no card that is known."""
@@ -106,20 +118,28 @@ class Desk:
         message = note.get("d", note.get("m"))
         return None if message is None else (int(note["c"]), int(message))
 
-    async def _work(self, lane: "asyncio.PriorityQueue[tuple[int, int, str]]") -> None:
+    async def _deal(self) -> None:
+        """Make cards, one at a time; which one is chosen when there is room for it."""
         while True:
-            _, _, request_id = await lane.get()
-            if request_id in self._busy or request_id not in self._queued:
-                continue  # the same again: it was urgent meanwhile
-            self._queued.discard(request_id)
-            self._busy.add(request_id)
-            try:
-                await self._tried(request_id, self._show)
-            finally:
-                self._busy.discard(request_id)
-            if request_id in self._again:
-                self._again.discard(request_id)
-                self.wake(request_id)
+            await self._cards.filled()
+            await self._telegram.room(self._chat)
+            await self._work(self._cards.take())
+
+    async def _edit(self) -> None:
+        while True:
+            _, _, request_id = await self._edits.get()
+            if request_id not in self._busy and self._queued.pop(request_id, None) is not None:
+                await self._work(request_id)  # else the same again: it was urgent meanwhile
+
+    async def _work(self, request_id: str) -> None:
+        self._busy.add(request_id)
+        try:
+            await self._tried(request_id, self._show)
+        finally:
+            self._busy.discard(request_id)
+        if request_id in self._again:
+            self._again.discard(request_id)
+            self.wake(request_id)
 
     async def _tried(self, request_id: str, work: Callable[[str], Awaitable[None]]) -> None:
         """Do the work; where that fails, come back to it later. Nothing is given up."""
@@ -157,9 +177,14 @@ class Desk:
             if error.code is not Code.APPROVAL_UNKNOWN:
                 raise
             self._log.warning("desk.unknown", request=request_id)
-            self._ledger.keep({request_id: None})
+            self._forget(request_id)
             return
         executions = await self._executions(request)
+        over = is_over(request, executions, self._now())
+        if over and "m" not in note:
+            self._log.info("desk.over_unseen", request=request_id, status=request.status)
+            self._forget(request_id)
+            return
         if request.status != "PENDING":
             self.asked_twice.discard(request_id)
         wanted = card(
@@ -169,29 +194,51 @@ class Desk:
             has_document="d" in note,
             asked_twice=request_id in self.asked_twice,
         )
-        # 2. and 3. What cannot be repeated has no buttons, and its id is kept before anything is made of it.
-        if "m" not in note:
-            message = await self._telegram.send(self._chat, announcement(request), Urgency.CARD)
-            await self._ledger.kept({request_id: self._noted(request_id, c=self._chat, m=message)})
-        if wanted.document is not None and "d" not in note:
-            message = await self._telegram.send_document(self._chat, wanted.document, Urgency.CARD)
-            await self._ledger.kept({request_id: self._noted(request_id, d=message)})
+        await self._send_what_is_missing(request, wanted)
         # 4. The card.
         note = self._ledger.notes.get(request_id, note)
         if note.get("h") != wanted.seal and not await self._edited(note, wanted):
             self._log.warning("desk.card_gone", request=request_id)
-            self._ledger.keep({request_id: None})  # it was sent, and that is that; /show and /approve still work
+            self._forget(request_id)  # it was sent, and that is that; /show and /approve still work
             return
         # 5. Done, for now or for good.
-        if is_over(request, executions, self._now()):
-            self._ledger.keep({request_id: None})
-            self.asked_twice.discard(request_id)
+        if over:
+            self._forget(request_id)
             return
-        self._ledger.keep(
-            {request_id: self._noted(request_id, s=due, h=wanted.seal, u=self._look_at(request, executions))}
-        )
-        if int(self._ledger.notes[request_id]["e"]) > due:
+        shown = self._noted(request_id, s=due, h=wanted.seal, u=self._look_at(request, executions))
+        if shown != self._ledger.notes.get(request_id):
+            self._ledger.keep({request_id: shown})
+        if int(shown["e"]) > due:
             self._again.add(request_id)
+
+    def _forget(self, request_id: str) -> None:
+        """Let go of a request for good."""
+        self._ledger.keep({request_id: None})
+        self.asked_twice.discard(request_id)
+
+    async def _kept(self, request_id: str, **changes: Any) -> None:  # noqa: ANN401 - a note's values
+        """Have a message's id stored before anything is made of it; raise ``WingmanError`` where it is not."""
+        if not await self._ledger.kept({request_id: self._noted(request_id, **changes)}):
+            self._forget(request_id)
+            raise WingmanError(Code.REQUEST_INVALID, "the card's place cannot be kept", hint="/show and /approve work")
+
+    async def _strip(self, note: Mapping[str, Any]) -> None:
+        """Take the buttons from a document that is no longer true, if there is one."""
+        if "d" in note:
+            with suppress(Gone, Refused):  # a tap on them would decide nothing
+                await self._telegram.edit_buttons(int(note["c"]), int(note["d"]), None)
+
+    async def _send_what_is_missing(self, request: Request, wanted: Card) -> None:
+        """Send the announcement and the document; their ids are kept before anything is made of them (2. and 3.)."""
+        note = self._ledger.notes[request.id]
+        if "m" not in note:
+            message = await self._telegram.send(self._chat, announcement(request), Urgency.CARD)
+            await self._kept(request.id, c=self._chat, m=message, **dict.fromkeys(FIELDS))
+        if wanted.document is not None and note.get("k") != wanted.document.digest:
+            await self._strip(note)
+            chat = int(self._ledger.notes[request.id]["c"])
+            message = await self._telegram.send_document(chat, wanted.document, Urgency.CARD)
+            await self._kept(request.id, d=message, k=wanted.document.digest, h=None)
 
     async def _edited(self, note: Mapping[str, Any], wanted: Card) -> bool:
         """Edit a card's message, or both of its messages; return whether they are there."""

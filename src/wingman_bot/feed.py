@@ -16,10 +16,11 @@ from structlog.typing import FilteringBoundLogger
 from wingman_bot.alerts import Alerts
 from wingman_bot.api_client import ApiClient
 from wingman_bot.backoff import delays
+from wingman_bot.card_queue import noted
 from wingman_bot.desk import KEY, Desk
 from wingman_bot.ledger import BATCH, Ledger, Value
 from wingman_bot.metrics import Metrics
-from wingman_bot.views import Happened
+from wingman_bot.views import Happened, Request, is_high
 from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_core.event_stream import Event
 
@@ -107,7 +108,12 @@ class Feed:
         if known is not None:
             notes[event.request_id] = known | {"e": position}
         elif event.type == "approval.requested" and event.status == "PENDING":
-            notes[event.request_id] = {"e": position}
+            notes[event.request_id] = {"e": position} | noted(
+                is_high=is_high(event.risk),
+                expires_at=event.expires_at,
+                asker=event.requested_by,
+                worker=event.worker_id,
+            )
         return notes
 
     def _tell(self, event: Happened, notes: dict[str, Value | None]) -> None:
@@ -124,11 +130,11 @@ class Feed:
         """Take what waits now for due, and all that is shown for old; then follow from here on."""
         newest = await self._newest()
         due: dict[str, Value] = {key: note for key, note in self._ledger.notes.items() if key.startswith(KEY)}
-        due |= {each.id: due.get(each.id, {}) for each in await self._api.every_pending()}
+        due |= {each.id: due.get(each.id, _waits(each)) for each in await self._api.every_pending()}
         keys = list(due)
         for first in range(0, len(keys), BATCH):
             await self._ledger.room()
-            some = {key: self._ledger.notes.get(key, {}) | {"e": newest} for key in keys[first : first + BATCH]}
+            some = {key: self._ledger.notes.get(key, due[key]) | {"e": newest} for key in keys[first : first + BATCH]}
             await self._ledger.kept(some)
             for key in some:
                 self._desk.wake(key)
@@ -143,3 +149,10 @@ class Feed:
             if item is not None and item.name == MARK and item.id.isdigit():
                 return int(item.id)
         raise Unavailable(Code.GATEWAY_UNAVAILABLE, "the feed ended before it began", hint="it is tried again")
+
+
+def _waits(request: Request) -> Value:
+    """Return what a note says of a request that waits for its card."""
+    return noted(
+        is_high=request.is_high, expires_at=request.expires_at, asker=request.requested_by, worker=request.worker_id
+    )

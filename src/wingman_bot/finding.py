@@ -10,9 +10,9 @@ from wingman_core.errors import Code, WingmanError
 
 PREFIX: Final = "apr_"
 WHOLE: Final = re.compile(r"apr_[a-z2-7]{26}")
-BEGINNING: Final = re.compile(r"[a-z2-7]{1,26}")
+BEGINNING: Final = re.compile(r"[a-z2-7]{4,26}")
 LEAST: Final = 4
-"""Characters of the shortest beginning that lists show."""
+"""Characters of the shortest beginning that is shown or taken: fewer would mean another request by one slip."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 Guarantees: changes become durable in the order they were made, a cursor never before the notes that were made with
 it; of two bots on one consumer the one that came later goes on and the earlier one stops (``Superseded``); a lost
-answer is recognised afterwards by a mark that every change carries. Memory: one small note a request that is not
-over, at most ``FULL``.
+answer is recognised afterwards by a mark that every change carries; a note that the API does not take is left out, and
+holds back no other. Memory: one small note a request that is not over, at most ``FULL``.
 Does not: promise that a change was stored before ``kept`` says so.
 """
 
@@ -24,6 +24,8 @@ BATCH: Final = 90
 """Notes in one call, the mark aside; the API takes 100."""
 FULL: Final = 4500
 """Notes from which on no event is taken; the API keeps 5,000."""
+REFUSALS: Final = frozenset({Code.REQUEST_INVALID, Code.REQUEST_TOO_LARGE, Code.LIMIT_EXCEEDED})
+"""What the API says of a change that it will never take, whoever brings it."""
 LOADS: Final = 5
 """Times that another bot may write between our look and our first word before we leave it to that one."""
 Value = dict[str, Any]
@@ -57,7 +59,7 @@ class Superseded(Exception):
 class _Change:
     notes: dict[str, Value | None]
     cursor: int | None
-    stored: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    stored: "asyncio.Future[bool]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Ledger:
@@ -78,6 +80,8 @@ class Ledger:
         self.notes: dict[str, Value] = {}
         """As they will be once everything is stored."""
         self.cursor = 0
+        self.refused = 0
+        """How many notes the API did not take."""
         self.ready = False
         """Whether the first look at what waits was finished, now or in an earlier life."""
 
@@ -110,8 +114,11 @@ class Ledger:
         self.ready = bool(self.notes.pop(MARK, {}).get("ready"))
         self._look_for_room()
 
-    def keep(self, notes: Mapping[str, Value | None], *, cursor: int | None = None) -> "asyncio.Future[None]":
-        """Change notes (None deletes) and move the cursor; the future is done once that is stored."""
+    def keep(self, notes: Mapping[str, Value | None], *, cursor: int | None = None) -> "asyncio.Future[bool]":
+        """Change notes (None deletes) and move the cursor; the future is done once that is stored.
+
+        It is false where the API did not take one of the notes: that one is left, and everything else is stored.
+        """
         for key, value in notes.items():
             if value is None:
                 self.notes.pop(key, None)
@@ -125,9 +132,9 @@ class Ledger:
         self._bell.set()
         return change.stored
 
-    async def kept(self, notes: Mapping[str, Value | None], *, cursor: int | None = None) -> None:
-        """Do as ``keep`` does and wait until it is stored."""
-        await asyncio.shield(self.keep(notes, cursor=cursor))
+    async def kept(self, notes: Mapping[str, Value | None], *, cursor: int | None = None) -> bool:
+        """Do as ``keep`` does, wait until it is stored, and return whether all of it is."""
+        return await asyncio.shield(self.keep(notes, cursor=cursor))
 
     async def room(self) -> None:
         """Wait until another request may have a note."""
@@ -160,11 +167,32 @@ class Ledger:
             notes |= change.notes
             cursor = max(cursor, change.cursor or 0)
             taken += 1
-        await self._put(cursor, notes)
+        whole = [True] * taken
+        try:
+            await self._put(cursor, notes)
+        except WingmanError as error:
+            if error.code not in REFUSALS:
+                raise
+            whole = [await self._store_each(change) for change in self._changes[:taken]]
         stored, self._changes = self._changes[:taken], self._changes[taken:]
-        for change in stored:
+        for change, is_whole in zip(stored, whole, strict=True):
             if not change.stored.done():
-                change.stored.set_result(None)
+                change.stored.set_result(is_whole)
+
+    async def _store_each(self, change: _Change) -> bool:
+        """Store a change's notes one by one, and its cursor after them; return whether all were taken."""
+        refused = 0
+        for key, value in change.notes.items():
+            try:
+                await self._put(self._durable_cursor, {key: value})
+            except WingmanError as error:
+                if error.code not in REFUSALS:
+                    raise
+                refused += 1
+                self._log.error("ledger.refused", note=key, error=str(error))
+        self.refused += refused
+        await self._put(max(self._durable_cursor, change.cursor or 0), {})
+        return not refused
 
     async def _put(self, cursor: int, notes: Mapping[str, Value | None]) -> None:
         """Have it stored, however often the API is away; raise ``Superseded``."""

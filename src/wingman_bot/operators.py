@@ -2,7 +2,7 @@
 
 Guarantees: nothing reaches a handler but what a listed person did themselves, in a listed chat: the tapper counts, not
 the chat, nor whoever wrote the message under the button. Forwarded and automatic messages, anonymous administrators
-and channels are nobody. Everybody else gets one polite refusal, and is logged and counted.
+and channels are nobody. Everybody else gets one polite refusal, for taps one a minute, and is logged and counted.
 Does not: protect a person's Telegram account; whoever holds it is that person here.
 """
 
@@ -23,28 +23,33 @@ from wingman_bot.telegram import Refused, Telegram, Unreachable
 REMEMBERED: Final = 1000
 """Strangers of whom it is known that they were told."""
 PATIENCE: Final = 5.0
+MINUTE: Final = 60.0
+"""Seconds in which a stranger's taps are answered once: each answer is a call that operators' answers wait for."""
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class Gate(BaseMiddleware):
     """Lets operators through, as ``person`` in the handler's data."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators, by name
         self,
         operators: Mapping[int, str],
         chats: tuple[int, ...],
         *,
         telegram: Telegram,
+        clock: Callable[[], float],
         metrics: Metrics,
         log: FilteringBoundLogger,
     ) -> None:
-        """Take people by user id, and the chats in which they are heard."""
+        """Take people by user id, and the chats in which they are heard; ``clock`` returns seconds that only grow."""
         self._operators = dict(operators)
         self._chats = frozenset(chats)
         self._telegram = telegram
         self._metrics = metrics
         self._log = log
+        self._clock = clock
         self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._answered: OrderedDict[int, float] = OrderedDict()
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:  # noqa: ANN401
         """Pass an update on, or refuse it."""
@@ -73,10 +78,23 @@ class Gate(BaseMiddleware):
         why = self._stranger(tap.from_user, chat, anonymous=False)
         if why:
             self._count("tap", why, tap.from_user, chat)
+            if self._was_answered(tap.from_user.id):
+                return None
             said = "This is not for this chat." if why == "chat" else "You are not an operator here, sorry."
             await self._telegram.answer(tap.id, said, alert=True, urgency=Urgency.ALERT)  # operators go first
             return None
         return await handler(event, {**data, "person": self._person(tap.from_user)})
+
+    def _was_answered(self, user: int) -> bool:
+        """Return whether somebody's tap was answered within this minute; it counts as answered now."""
+        now = self._clock()
+        if now - self._answered.get(user, -MINUTE) < MINUTE:
+            return True
+        self._answered[user] = now
+        self._answered.move_to_end(user)
+        if len(self._answered) > REMEMBERED:
+            self._answered.popitem(last=False)
+        return False
 
     def _stranger(self, user: User | None, chat: int | None, *, anonymous: bool) -> str:
         """Return why somebody is not heard; empty for an operator."""

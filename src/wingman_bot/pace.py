@@ -1,9 +1,10 @@
 """When the next call to Telegram may be made, and whose it is.
 
 Guarantees: no more messages than Telegram takes (https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this):
-about 30 a second over all, one a second in a chat, 20 a minute in a group; nothing in a chat that answered 429 until
-its time is over; of those that may go, the most urgent goes first, so that an answer to a tap waits for no card.
-Edits and answers are no new messages: only the first limit holds for them, and every 429.
+about 30 a second over all, one a second in a chat, 20 a minute in a group, of which cards leave some to what is more
+urgent; nothing in a chat that answered 429, or to those who tapped, until its time is over; of those that may go, the
+most urgent goes first, so that an answer to a tap waits for no card. Edits and answers are no new messages: only the
+first limit holds for them, and the 429 of their own scope.
 """
 
 import asyncio
@@ -13,11 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 MARGIN: Final = 1.03
 """How much longer than Telegram's a window is here: calls do not all take the same time to arrive."""
 
+TAPS: Final = "taps"
+"""The scope of answers to taps, which belong to no chat."""
+Scope = int | Literal["taps"]
+"""What a 429 holds for: a chat, by its id, or ``TAPS``."""
 MOST_CHATS: Final = 500
 """Chats that are remembered; strangers write from many."""
 
@@ -57,6 +62,8 @@ class Limits:
     overall: tuple[int, float] = (30, 1.0)
     chat: tuple[int, float] = (1, 1.0)
     group: tuple[int, float] = (20, 60.0)
+    kept: int = 4
+    """Of a group's messages, those that cards leave to answers and alerts."""
 
 
 @dataclass(slots=True)
@@ -67,19 +74,21 @@ class _Window:
     seconds: float
     times: deque[float] = field(default_factory=deque)
 
-    def free_at(self, now: float) -> float:
-        """Return when there is room for one more."""
+    def free_at(self, now: float, kept: int = 0) -> float:
+        """Return when there is room for one more, and for ``kept`` others."""
         while self.times and self.times[0] + self.seconds <= now:
             self.times.popleft()
-        return now if len(self.times) < self.most else self.times[-self.most] + self.seconds
+        most = max(1, self.most - kept)
+        return now if len(self.times) < most else self.times[-most] + self.seconds
 
 
 @dataclass(order=True, slots=True)
 class _Waiting:
     urgency: Urgency
     number: int
-    chat: int | None = field(compare=False)
+    scope: Scope = field(compare=False)
     is_message: bool = field(compare=False)
+    takes: bool = field(compare=False)
     turn: "asyncio.Future[None]" = field(compare=False)
 
 
@@ -95,7 +104,7 @@ class Pace:
         self._waiting: list[_Waiting] = []
         self._overall = _window(limits.overall)
         self._chats: dict[int, list[_Window]] = {}
-        self._paused: dict[int | None, float] = {}
+        self._paused: dict[Scope, float] = {}
         self._timer: Timer | None = None
 
     @property
@@ -103,9 +112,13 @@ class Pace:
         """How many calls wait for their turn."""
         return len(self._waiting)
 
-    async def turn(self, urgency: Urgency, chat: int | None, *, is_message: bool) -> None:
-        """Wait until a call may be made: a new message in ``chat``, or something else there or nowhere."""
-        mine = _Waiting(urgency, next(self._numbers), chat, is_message, asyncio.get_running_loop().create_future())
+    async def turn(self, urgency: Urgency, scope: Scope, *, is_message: bool, takes: bool = True) -> None:
+        """Wait until a call may be made, a new message in a chat or something else, and take its place.
+
+        Without ``takes`` the place is left free, for whoever wants to know first what there is to send.
+        """
+        turn = asyncio.get_running_loop().create_future()
+        mine = _Waiting(urgency, next(self._numbers), scope, is_message, takes, turn)
         heapq.heappush(self._waiting, mine)
         self._give()
         try:
@@ -116,9 +129,11 @@ class Pace:
                 heapq.heapify(self._waiting)
             raise
 
-    def pause(self, chat: int | None, seconds: float) -> None:
-        """Let nothing go to a chat (None: anywhere) for so many seconds."""
-        self._paused[chat] = max(self._paused.get(chat, 0.0), self._clock() + seconds)
+    def pause(self, scope: Scope, seconds: float) -> None:
+        """Let nothing go there for so many seconds."""
+        self._paused[scope] = max(self._paused.get(scope, 0.0), self._clock() + seconds)
+        if len(self._paused) > MOST_CHATS:
+            self._forget()
 
     def _give(self) -> None:
         """Let all go that may, the most urgent first, and come again when the next one may."""
@@ -130,7 +145,8 @@ class Pace:
                 kept.append(first)
                 soonest = min(soonest, at)
             elif not first.turn.done():
-                self._count(first, now)
+                if first.takes:
+                    self._count(first, now)
                 first.turn.set_result(None)
         self._waiting = kept
         heapq.heapify(self._waiting)
@@ -142,19 +158,22 @@ class Pace:
             self._timer = later(max(0.0, soonest - now), self._give)
 
     def _free_at(self, waiting: _Waiting, now: float) -> float:
-        times = [self._overall.free_at(now), self._paused.get(None, now), self._paused.get(waiting.chat, now)]
-        if waiting.is_message and waiting.chat is not None:
-            times += [window.free_at(now) for window in self._windows(waiting.chat)]
+        times = [self._overall.free_at(now), self._paused.get(waiting.scope, now)]
+        if waiting.is_message:
+            chat, *group = self._windows(waiting.scope)
+            kept = self._limits.kept if waiting.urgency is Urgency.CARD else 0
+            times += [chat.free_at(now), *(window.free_at(now, kept) for window in group)]
         return max(times)
 
     def _count(self, waiting: _Waiting, now: float) -> None:
         self._overall.times.append(now)
-        if waiting.is_message and waiting.chat is not None:
-            for window in self._windows(waiting.chat):
+        if waiting.is_message:
+            for window in self._windows(waiting.scope):
                 window.times.append(now)
 
-    def _windows(self, chat: int) -> list[_Window]:
+    def _windows(self, scope: Scope) -> list[_Window]:
         """Return a chat's windows; groups, whose ids are negative, have one more."""
+        chat = int(scope)
         if chat not in self._chats and len(self._chats) >= MOST_CHATS:
             self._forget()
         limits = (self._limits.chat, self._limits.group) if chat < 0 else (self._limits.chat,)

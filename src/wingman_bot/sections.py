@@ -11,8 +11,9 @@ from typing import Final
 from aiogram.utils.formatting import Bold, Code, Pre, Text
 
 from wingman_bot.buttons import short_digest
+from wingman_bot.lookalikes import lookalikes
 from wingman_bot.views import Command, Decision, Execution, Request, Target
-from wingman_bot.wording import SHORT_DIGEST, block, clock, cut, date, heading, line, mixed, people, quoted, seconds
+from wingman_bot.wording import SHORT_DIGEST, block, clock, cut, date, heading, line, people, quoted, seconds
 from wingman_core.approval import person_key
 
 LIGHTS: Final = {"LOW": "🟢", "MEDIUM": "🟡", "HIGH": "🔴"}
@@ -124,8 +125,17 @@ def warnings(request: Request, operators: Iterable[str]) -> Iterator[Text]:
             break
     if request.requested_by == ASKERS_WITHOUT_KEY:
         yield Text("⚠️ Asked without a key: nothing proves who the worker is.")
-    if words := mixed((request.task_name, request.instruction)):
-        yield Text("⚠️ Words of mixed alphabets, which may pass for others: ", Code(", ".join(map(line, words))))
+    if words := lookalikes(_named(request), (request.task_name, request.instruction)):
+        yield Text("⚠️ Words that may pass for others: ", Code(", ".join(map(line, words))))
+
+
+def _named(request: Request) -> Iterator[str]:
+    """Yield what names something: who asks, what would run, and on what."""
+    yield from (request.worker_id, request.requested_by)
+    for each in request.commands:
+        yield each.command
+        for found in each.preview.targets:
+            yield from (found.reference, found.name, found.image, found.project)
 
 
 def command(number: int, found: Command, room: Room, *, several: bool) -> Iterator[Text]:

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from wingman_bot.api_client import ApiClient
 from wingman_bot.buttons import Tap, Wish, short_digest
 from wingman_bot.cards import Document, Piece
-from wingman_bot.decisions import AWAY, REFUSALS, Decisions, already
+from wingman_bot.decisions import AWAY, REFUSALS, Decisions, Verb, already, settled
 from wingman_bot.desk import Desk
 from wingman_bot.details import details
 from wingman_bot.metrics import Metrics
@@ -22,7 +22,9 @@ from wingman_bot.telegram import Refused, Telegram, Unreachable
 from wingman_bot.views import Request
 from wingman_core.errors import Unavailable, WingmanError
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 20.0
+"""Seconds until details are given up; whoever tapped goes on waiting for what they tap next."""
+VERBS: Final[dict[Wish, Verb]] = {Wish.APPROVE: "approve", Wish.CONFIRM: "approve", Wish.REJECT: "reject"}
 NOT_MINE: Final = "This button is none of this bot's."
 NOT_THE_CARD: Final = (
     "This is not the request's card, so nothing was decided. Use the card itself, or /show and /approve."
@@ -82,7 +84,9 @@ class Taps:
         if callback_data.wish is Wish.DETAILS:
             await self._show_details(tap, request)
         elif request.status != "PENDING":
-            await self._telegram.answer(tap.id, already(request), alert=True)
+            verb = VERBS.get(callback_data.wish)
+            said = already(request) if verb is None else settled(request, verb, person)
+            await self._telegram.answer(tap.id, said, alert=True)
             self._desk.wake(request.id, urgent=True)
         elif place is None:  # a card of another life, whose place nobody knows
             await self._refuse(tap, "message", NOT_THE_CARD)
@@ -91,27 +95,25 @@ class Taps:
 
     async def _wished(self, tap: CallbackQuery, wish: Wish, request: Request, person: str) -> None:
         match wish:
-            case Wish.APPROVE | Wish.CONFIRM if request.is_high and not (
-                wish is Wish.CONFIRM and self._decisions.is_armed(person, request)
+            case Wish.APPROVE | Wish.CONFIRM if self._decisions.is_first_step(
+                person, request, repeats=wish is Wish.CONFIRM
             ):
                 self._decisions.arm(person, request)
                 self._desk.asked_twice.add(request.id)
                 said = f"HIGH risk: to approve, tap “Yes, approve {short_digest(request)}” once more."
                 await self._telegram.answer(tap.id, said, alert=True)
             case Wish.APPROVE | Wish.CONFIRM:
-                await self._decide(tap, request, person, approve=True)
+                await self._decide(tap, request, person, "approve")
             case Wish.REJECT:
-                await self._decide(tap, request, person, approve=False)
+                await self._decide(tap, request, person, "reject")
             case Wish.BACK | Wish.DETAILS:
                 self._decisions.disarm(person, request)
                 self._desk.asked_twice.discard(request.id)
                 await self._telegram.answer(tap.id, "Nothing was decided.")
         self._desk.wake(request.id, urgent=True)
 
-    async def _decide(self, tap: CallbackQuery, request: Request, person: str, *, approve: bool) -> None:
-        said = await self._decisions.decide(
-            request, "approve" if approve else "reject", person=person, note="", once=f"telegram-tap-{tap.id}"
-        )
+    async def _decide(self, tap: CallbackQuery, request: Request, person: str, verb: Verb) -> None:
+        said = await self._decisions.decide(request, verb, person=person, note="", once=f"telegram-tap-{tap.id}")
         if said.done:
             self._desk.asked_twice.discard(request.id)
         self._desk.wake(request.id, urgent=True)

@@ -1,8 +1,8 @@
 """Telegram as the bot uses it: every call waits for its turn, obeys 429, and is repeated where that makes sense.
 
-Guarantees: a 429 holds the chat for as long as it says; 5xx and a lost network are tried again with growing, uneven
-pauses; no error of this module holds the bot's token (it stands in every address). A refusal that repeating cannot
-mend is raised at once as ``Refused`` or ``Gone``.
+Guarantees: a 429 holds the chat, or the answers to taps, for as long as it says; 5xx and a lost network are tried
+again with growing, uneven pauses; no error of this module holds the bot's token (it stands in every address). A refusal
+that repeating cannot mend is raised at once as ``Refused`` or ``Gone``.
 Does not: know whether a message was sent where the answer got lost: ``send`` may send twice then, so nothing that may
 exist only once depends on it (docs/decisions/0009).
 """
@@ -30,7 +30,7 @@ from structlog.typing import FilteringBoundLogger
 from wingman_bot.backoff import delays
 from wingman_bot.cards import Document, Piece
 from wingman_bot.metrics import Metrics
-from wingman_bot.pace import Pace, Urgency
+from wingman_bot.pace import TAPS, Pace, Scope, Urgency
 
 FOREVER: Final = float("inf")
 SHORTLY: Final = 12.0
@@ -79,6 +79,10 @@ class Telegram:
         self._pace = pace
         self._metrics = metrics
         self._log = log
+
+    async def room(self, chat: int) -> None:
+        """Return once a card could be sent to a chat."""
+        await self._pace.turn(Urgency.CARD, chat, is_message=True, takes=False)
 
     async def send(
         self,
@@ -137,8 +141,8 @@ class Telegram:
 
         await self._edited("editMessageText", call, chat)
 
-    async def edit_buttons(self, chat: int, message: int, buttons: InlineKeyboardMarkup) -> None:
-        """Give a message these buttons; raise ``Gone`` where it is not there."""
+    async def edit_buttons(self, chat: int, message: int, buttons: InlineKeyboardMarkup | None) -> None:
+        """Give a message these buttons, or none; raise ``Gone`` where it is not there."""
 
         async def call() -> object:
             return await self.bot.edit_message_reply_markup(
@@ -155,7 +159,7 @@ class Telegram:
             return await self.bot.answer_callback_query(query, shown, show_alert=alert, request_timeout=CALL)
 
         with suppress(Refused, Unreachable):
-            await self._made("answerCallbackQuery", call, urgency, None, is_message=False, patience=SHORTLY)
+            await self._made("answerCallbackQuery", call, urgency, TAPS, is_message=False, patience=SHORTLY)
 
     async def _edited(self, name: str, call: Callable[[], Awaitable[object]], chat: int) -> None:
         try:
@@ -173,7 +177,7 @@ class Telegram:
         name: str,
         call: Callable[[], Awaitable[T]],
         urgency: Urgency,
-        chat: int | None,
+        scope: Scope,
         *,
         is_message: bool,
         patience: float,
@@ -184,15 +188,15 @@ class Telegram:
         while True:
             try:
                 async with asyncio.timeout(None if patience == FOREVER else max(0.0, deadline - loop.time())):
-                    await self._pace.turn(urgency, chat, is_message=is_message)
+                    await self._pace.turn(urgency, scope, is_message=is_message)
             except TimeoutError:
                 raise Unreachable(f"{name}: no turn in time") from None
             try:
                 done = await call()
             except TelegramRetryAfter as error:
                 self._metrics.call(name, "429")
-                self._log.warning("telegram.slow_down", method=name, chat=chat, seconds=error.retry_after)
-                self._pace.pause(chat, error.retry_after)
+                self._log.warning("telegram.slow_down", method=name, scope=scope, seconds=error.retry_after)
+                self._pace.pause(scope, error.retry_after)
                 continue
             except TelegramUnauthorizedError as error:
                 raise Unauthorized(words(error)) from None
@@ -201,7 +205,7 @@ class Telegram:
                 raise Refused(words(error)) from None
             except (TelegramAPIError, ClientDecodeError) as error:
                 self._metrics.call(name, "lost")
-                self._log.warning("telegram.lost", method=name, chat=chat, error=words(error))
+                self._log.warning("telegram.lost", method=name, scope=scope, error=words(error))
             else:
                 self._metrics.call(name, "ok")
                 return done

@@ -1,13 +1,15 @@
 """How updates come from Telegram: by asking (long polling), or by being called (webhook).
 
 Guarantees: an update is confirmed after it was handled, so that one whose handling was cut off comes again; what
-decides carries its own idempotency key, so that this does no harm. Handling that takes longer than ``HANDLING``
-goes on beside, and no longer keeps others waiting. A webhook call without the secret is nothing.
+decides carries its own idempotency key, so that this does no harm. One person's updates are handled one after the
+other, in their order, and different people's beside each other; each is given up after ``HANDLING`` seconds. Memory: at
+most ``MOST`` updates. A webhook call without the secret is nothing.
 """
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -32,7 +34,12 @@ ALLOWED: Final = ["message", "callback_query"]
 POLL: Final = 25
 """Seconds that one question waits for an answer."""
 MARGIN: Final = 15
-HANDLING: Final = 15.0
+HANDLING: Final = 50.0
+"""Seconds for one update; what a handler waits for is shorter."""
+LOOK: Final = 1.0
+"""Seconds after which new updates are asked for though earlier ones are still being handled."""
+MOST: Final = 100
+"""Updates that are handled at once; Telegram gives no more unless earlier ones are confirmed."""
 MOST_BODY: Final = 1 << 20
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - a header's name
 PATH: Final = "/telegram"
@@ -51,18 +58,27 @@ class Updates:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._log = log
-        self._beside: set[asyncio.Task[None]] = set()
+        self._open: dict[int, asyncio.Task[None]] = {}
+        self._last: dict[int, asyncio.Task[None]] = {}
+        self._done: deque[int] = deque(maxlen=2 * MOST)
         self.state = "starting"
         """How it goes, in a few words."""
 
+    def sizes(self) -> dict[str, int]:
+        """Return how much of each kind is remembered; none is more than twice ``MOST``."""
+        return {"open": len(self._open), "last": len(self._last), "done": len(self._done)}
+
     async def poll(self) -> None:
-        """Ask for ever; raise ``Unauthorized`` where the token is not good."""
+        """Ask for ever; raise ``Unauthorized`` where the token is not good.
+
+        Asking from an update on confirms all before it, so that it is asked from the first that is not handled.
+        """
         offset, waits = 0, delays(0.5, 15.0)
         while True:
-            wait = next(waits)
+            wait, patience = next(waits), 0 if self._open else POLL
             try:
                 found = await self._bot.get_updates(
-                    offset=offset, timeout=POLL, allowed_updates=ALLOWED, request_timeout=POLL + MARGIN
+                    offset=offset, timeout=patience, allowed_updates=ALLOWED, request_timeout=POLL + MARGIN
                 )
             except TelegramConflictError as error:
                 self.state = "conflict: two bots on one token"
@@ -77,27 +93,60 @@ class Updates:
                 self._log.warning("telegram.lost", method="getUpdates", error=words(error))
             else:
                 self.state, waits = "ok", delays(0.5, 15.0)
-                await asyncio.gather(*(self.handle(update) for update in found))
-                offset = max([offset, *(update.update_id + 1 for update in found)])
+                offset = await self._work(found)
                 continue
             await asyncio.sleep(wait)
 
-    async def handle(self, update: Update) -> None:
-        """Handle one update, or leave it to itself after a while."""
-        task = asyncio.create_task(self._handled(update), name=f"update {update.update_id}")
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
-        await asyncio.wait({task}, timeout=HANDLING)
+    async def _work(self, found: Sequence[Update]) -> int:
+        """Handle what is new, for a moment at least, and return from where to ask next."""
+        for update in found:
+            self._begin(update)
+        beyond = max((update.update_id + 1 for update in found), default=0)
+        if self._open:
+            await asyncio.wait(self._open.values(), timeout=LOOK)
+        return min(self._open, default=beyond)
 
-    async def _handled(self, update: Update) -> None:
+    async def handle(self, update: Update) -> None:
+        """Handle one update, in its turn; whoever no longer waits for that does not cut it off."""
+        if (task := self._begin(update)) is not None:
+            await asyncio.wait({task})
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more updates should come for now."""
+        return len(self._open) >= MOST
+
+    def _begin(self, update: Update) -> "asyncio.Task[None] | None":
+        """Begin to handle an update, once, after all that the same person did before; None where that is done."""
+        number, person = update.update_id, _person(update)
+        if number in self._open or number in self._done:
+            return self._open.get(number)
+        task = asyncio.create_task(self._handled(update, self._last.get(person)), name=f"update {number}")
+        self._open[number] = self._last[person] = task
+
+        def done(_: "asyncio.Task[None]") -> None:
+            del self._open[number]
+            self._done.append(number)
+            if self._last.get(person) is task:
+                del self._last[person]
+
+        task.add_done_callback(done)
+        return task
+
+    async def _handled(self, update: Update, earlier: "asyncio.Task[None] | None") -> None:
+        if earlier is not None:
+            await asyncio.wait({earlier})
         try:
-            await self._dispatcher.feed_update(self._bot, update)
+            async with asyncio.timeout(HANDLING):
+                await self._dispatcher.feed_update(self._bot, update)
+        except TimeoutError:
+            self._log.error("update.given_up", update=update.update_id, seconds=HANDLING)
         except Exception:  # noqa: BLE001 - one update that cannot be handled must not stop the others
             self._log.exception("update.failed", update=update.update_id)
 
     async def close(self) -> None:
-        """End what goes on beside."""
-        for task in list(self._beside):
+        """End what is being handled."""
+        for task in list(self._open.values()):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -117,7 +166,15 @@ class Updates:
             except ValidationError:
                 return web.Response(status=400)
             self.state = "ok"
+            if self.is_full:
+                return web.Response(status=503)
             await self.handle(update)
             return web.Response()
 
         return called
+
+
+def _person(update: Update) -> int:
+    """Return whose doing an update is; 0 where it is nobody's."""
+    done = update.message or update.callback_query
+    return 0 if done is None or done.from_user is None else done.from_user.id

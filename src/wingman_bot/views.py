@@ -8,6 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 KNOWN_BELOW_HIGH: Final = frozenset({"LOW", "MEDIUM"})
 
 
+def is_high(level: str) -> bool:
+    """Return whether a level of risk is HIGH, or one that this version does not know."""
+    return level not in KNOWN_BELOW_HIGH
+
+
 class View(BaseModel):
     """A part of an answer: frozen, open for what newer APIs add."""
 
@@ -146,7 +151,7 @@ class Request(View):
     @property
     def is_high(self) -> bool:
         """Whether its risk is HIGH, or of a level that this version does not know."""
-        return self.risk.level not in KNOWN_BELOW_HIGH
+        return is_high(self.risk.level)
 
 
 class AuditPlace(View):
@@ -240,6 +245,9 @@ class Happened(View):
     at: datetime | None = None
     request_id: str = ""
     worker_id: str = ""
+    requested_by: str = ""
+    risk: str = ""
+    expires_at: datetime | None = None
     status: str = ""
     was: str = ""
     components: dict[str, str] = Field(default_factory=dict)

@@ -4,12 +4,9 @@ Guarantees: text that somebody else wrote can neither end its place on a card no
 (every line of it begins with ``BAR``), nor hide or reorder anything: what leaves no ink or drives a screen is
 written out, as ``\u202e`` say. It stands in entities, never in markup, so that no parser can be fooled, and in
 fixed-width ones, in which Telegram makes neither links nor commands nor mentions of it.
-Does not: tell look-alike letters apart; ``mixed`` says that there are some.
+Does not: tell look-alike letters apart; ``lookalikes`` says that there are some.
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,8 +16,6 @@ from wingman_core.characters import written_out
 
 BAR: Final = "┃ "
 """How each line begins that a worker wrote."""
-WORD: Final = re.compile(r"\w+")
-ASCII: Final = 0x80
 SHORT_DIGEST: Final = 12
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -61,27 +56,6 @@ def cut(text: str, units: int) -> tuple[str, int]:
         if size > units:
             break
     return text[:kept], len(text) - kept
-
-
-def mixed(texts: Iterable[str]) -> list[str]:
-    """Return words that mix ASCII letters with others that may pass for them, each once, at most five."""
-    found: dict[str, None] = {}
-    for text in texts:
-        for word in WORD.findall(text):
-            letters = [character for character in word if character.isalpha()]
-            if any(ord(each) < ASCII for each in letters) and any(map(_imitates, letters)):
-                found[word] = None
-    return list(found)[:5]
-
-
-def _imitates(letter: str) -> bool:
-    """Whether a letter may be taken for one of ASCII: of a kindred alphabet, or styled."""
-    if ord(letter) < ASCII:
-        return False
-    name = unicodedata.name(letter, "")
-    if name.startswith(("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "DESERET")):
-        return True
-    return unicodedata.normalize("NFKC", letter).isascii()
 
 
 def clock(moment: datetime) -> str:

@@ -36,12 +36,17 @@ def visible(text: str) -> str:
 def written_out(text: str, *, keep: str = "") -> str:
     """Return a text in which what leaves no ink, or drives a screen, is an escape of its code point.
 
-    Spaces stay, and so do the characters of ``keep``.
+    A backslash is two, so that no text looks like an escape that was made here. Spaces stay, and so do the characters
+    of ``keep``.
     """
     return "".join(
-        character if character == " " or character in keep or _has_ink(character) else ascii(character)[1:-1]
+        character if character == " " or character in keep or _stands(character) else ascii(character)[1:-1]
         for character in text
     )
+
+
+def _stands(character: str) -> bool:
+    return character != "\\" and _has_ink(character)
 
 
 def _has_ink(character: str) -> bool:

@@ -16,6 +16,11 @@ class BotProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._process.pid
+
     async def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Signal it; return its exit code and all it printed."""
         if self._process.returncode is None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.bot.running import Office, following
 from tests.bot.telegram_server.wire import Message
+from wingman_bot.bot import Clocks
 from wingman_bot.buttons import Tap, Wish
 
 RESTART = "docker restart --time 5 web"
@@ -40,11 +41,30 @@ async def test_a_strangers_tap_in_an_allowed_chat(office: Office):
     async with office.bot() as bot:
         request_id = await office.asks()
         card = await office.card(request_id)
-        for label in ("Approve", "Reject", "Details"):
-            _, said = await office.taps(office.stranger, card, label)
-            assert said == "You are not an operator here, sorry."
+        _, said = await office.taps(office.stranger, card, "Approve")
+        assert said == "You are not an operator here, sorry."
         await nothing_decided(office, request_id)
-        assert b'wingman_bot_refused_updates_total{kind="tap",why="person"} 3.0' in bot.metrics.text()
+        assert b'wingman_bot_refused_updates_total{kind="tap",why="person"} 1.0' in bot.metrics.text()
+
+
+async def test_a_stranger_who_hammers_a_button_is_answered_once_a_minute(office: Office):
+    time = [0.0]
+    async with office.bot(clocks=Clocks(monotonic=lambda: time[0])) as bot:
+        request_id = await office.asks()
+        card = await office.card(request_id)
+        for _ in range(30):
+            await office.telegram.taps(office.stranger, card, "Approve")
+        _, said = await office.taps(office.alice, card, "Details")
+        assert said == "Here they are."
+        await office.telegram.confirmed()
+        answers = await office.telegram.calls("answerCallbackQuery")
+        assert len(answers) == 2, "one for the stranger, one for alice"
+        assert b'wingman_bot_refused_updates_total{kind="tap",why="person"} 30.0' in bot.metrics.text()
+        time[0] += 61
+        bot.pace._overall.times.clear()
+        _, said = await office.taps(office.stranger, card, "Approve")
+        assert said == "You are not an operator here, sorry."
+        await nothing_decided(office, request_id)
 
 
 async def test_an_operator_in_a_foreign_chat(office: Office):
@@ -145,11 +165,43 @@ async def test_a_card_whose_request_changed_approves_nothing_and_shows_what_is(o
         assert renewed.button("Approve").callback_data != card.button("Approve").callback_data
 
 
+async def test_a_document_whose_request_changed_loses_its_buttons_to_one_that_has_what_is(office: Office):
+    def is_file(message: Message) -> bool:
+        return bool(message.document and message.buttons)
+
+    long = "word " * 2000
+    async with office.bot():
+        request_id = await office.asks(instruction=long)
+        old = await office.telegram.message(office.group, is_file)
+        payload = str(old.button("Approve").callback_data)
+        await office.api.sql("ALTER TABLE approval_request DISABLE TRIGGER USER", role="wingman_owner")
+        changed = f"{long}and something else"
+        await office.api.sql(
+            "UPDATE approval_request SET instruction = $2 WHERE id = $1", request_id, changed, role="wingman_owner"
+        )
+        _, said = await office.taps(office.alice, old, "Approve")
+        assert said == "The request is not what this card showed, so nothing was decided. Look at the card again."
+        new = await office.telegram.message(office.group, lambda m: is_file(m) and m.id != old.id)
+        assert new.document is not None
+        assert "and something else" in new.document.content.decode()
+        (stale,) = [m for m in await office.telegram.from_bot(office.group) if m.id == old.id]
+        assert stale.buttons == [], "what shows the old content has no buttons"
+        edits = await office.telegram.calls()
+        order = [call.method for call in edits if call.method in {"editMessageReplyMarkup", "sendDocument"}]
+        assert order[-3:] == ["editMessageReplyMarkup", "sendDocument", "editMessageReplyMarkup"]
+        for data in (payload, str(new.button("Approve").callback_data)):
+            tap = await office.telegram.taps(office.alice, stale, data=data)
+            assert "not the request's card" in ((await office.telegram.answer(tap)).text or "")
+        await nothing_decided(office, request_id)
+        _, said = await office.taps(office.alice, new, "Approve")
+        assert said == "Approved."
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "<b>bold</b> &lt; &amp; <a href='tg://user?id=1'>alice</a>",
-        "*bold* _it_ [link](http://x) `code` ||spoiler|| \\",
+        "*bold* _it_ [link](http://x) `code` ||spoiler|| \\ \\u202e",
         "```\nRisk LOW\n```",
         "https://example.com/approve @alice #tag /approve_all /approve apr_",
         "✅ Approved by alice\n\nCommand\ndocker ps",
@@ -163,7 +215,8 @@ async def test_markup_of_workers_is_text_that_begins_no_line_and_links_to_nothin
         assert {entity.type for entity in card.now.entities} <= {"bold", "code", "pre"}
         written = card.spans("pre")[-1]
         assert all(line.startswith("┃ ") for line in written.split("\n"))
-        assert written.replace("┃ ", "").replace("\\u200d", "\u200d").replace("\\ufe0f", "\ufe0f") == text
+        plain = written.replace("┃ ", "").replace("\\u200d", "\u200d").replace("\\ufe0f", "\ufe0f")
+        assert plain.replace("\\\\", "\\") == text
         ours = [line for line in card.text.split("\n") if not line.startswith("┃ ")]
         assert sum("Approved" in line for line in ours) <= 1, "the task alone, on the worker's own line"
         assert ours[0].startswith("⏳ Waits for 1 person")
@@ -181,7 +234,7 @@ async def test_look_alikes_are_pointed_at(office: Office):
     async with office.bot():
         request_id = await office.asks(task_name="Rеstart wеb for аlice", instruction="𝗮pproved, naïve Größe")  # noqa: RUF001
         card = await office.card(request_id)
-        (warned,) = [line for line in card.text.split("\n") if line.startswith("⚠️ Words of mixed alphabets")]
+        (warned,) = [line for line in card.text.split("\n") if line.startswith("⚠️ Words that may pass for others")]
         assert warned.endswith(": Rеstart, wеb, аlice, 𝗮pproved")  # noqa: RUF001
 
 
@@ -260,7 +313,9 @@ async def test_no_secret_is_in_the_log(office: Office):
     assert await office.api.key("bot") not in text
 
 
-async def test_a_webhook_call_without_the_secret_is_nothing(office: Office, unused_tcp_port: int):
+async def test_a_webhook_call_without_the_secret_is_nothing(
+    office: Office, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+):
     secret = "a-secret-of-twenty-characters"
     listen = f"127.0.0.1:{unused_tcp_port}"
     webhook = {
@@ -292,5 +347,11 @@ async def test_a_webhook_call_without_the_secret_is_nothing(office: Office, unus
             assert (await http.post("/telegram", json=update, headers=encoded)).status_code == 401
         await nothing_decided(office, request_id)
         assert (await http.post("/telegram", content=b"{", headers={name: secret})).status_code == 400
-        assert (await http.post("/telegram", json=update, headers={name: secret})).status_code == 200
+        with monkeypatch.context() as patched:
+            patched.setattr("wingman_bot.updates.MOST", 0)
+            assert (await http.post("/telegram", json=update, headers={name: secret})).status_code == 503
+        await nothing_decided(office, request_id)
+        for _ in range(2):  # again, as if the answer had got lost
+            assert (await http.post("/telegram", json=update, headers={name: secret})).status_code == 200
+        assert len(await office.telegram.calls("answerCallbackQuery")) == 1
         assert await office.status(request_id) == "APPROVED"

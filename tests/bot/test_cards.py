@@ -174,6 +174,12 @@ def test_a_digest_is_of_all_that_a_decision_is_about():
         request(commands=[command(text="docker restart web")]),
         request(commands=[{**command(), "target_digest": "e" * 64}]),
         request(commands=[{**command(), "operation_digest": "e" * 64}]),
+        request(commands=[command(blast_radius={**command()["preview"]["blast_radius"], "reversible": False})]),
+        request(commands=[command(blast_radius={**command()["preview"]["blast_radius"], "data_lost": ["db"]})]),
+        request(commands=[command(verdict={**command()["preview"]["verdict"], "policies": []})]),
+        request(commands=[command(verdict={**command()["preview"]["verdict"], "people": 2})]),
+        request(commands=[command(targets=[target(image_digest="")])]),
+        request(risk={"level": "MEDIUM", "votes": [], "dissent": [], "absent": []}),
         request(commands=[command(), command(1)]),
         request(commands=[]),
     ]
@@ -210,7 +216,8 @@ def test_only_what_waits_needs_a_document():
     long = "x" * 10_000
     assert card(request(instruction=long), {}, []).document is not None
     over = card(request(instruction=long, status="EXPIRED"), {}, [])
-    assert over.document is None
+    assert (over.document, over.is_cut) == (None, True)
+    assert not card(request(status="EXPIRED"), {}, []).is_cut
     assert f"/show {ID}" in over.body.text
     assert card(request(instruction=long, status="EXPIRED"), {}, [], has_document=True).document is not None
 

@@ -25,7 +25,8 @@ async def test_approve_with_a_note_by_a_shortened_id(office: Office):
         request_id = await office.asks()
         await office.card(request_id)
         said = await office.says(office.alice, f"/approve {request_id[:9]} seen the  graphs", "Approved.")
-        assert said.text == f"Approved. {request_id}"
+        assert said.text == f"Approved. {request_id}\n{RESTART}"
+        assert said.spans("pre") == [RESTART]
         await office.card(request_id, "✅ Approved")
         (decided,) = (await view(office, request_id))["decisions"]
         assert (decided["person"], decided["note"]) == ("alice", "seen the graphs")
@@ -65,7 +66,8 @@ async def test_high_risk_is_typed_twice(office: Office):
         assert asked.spans("code") == [f"/approve {request_id} {digest} go on"]
         assert asked.spans("pre") == [REMOVE]
         await office.says(office.alice, f"/approve {request_id} {'0' * 12} go on", "HIGH risk. Look at the card")
-        assert (await view(office, request_id))["decisions"] == []
+        await office.says(office.bob, f"/approve {request_id} {digest} go on", "HIGH risk. Look at the card")
+        assert (await view(office, request_id))["decisions"] == [], "a first step that has the digest is a first step"
         await office.says(office.alice, asked.spans("code")[0], "Approved.")
         (decided,) = (await view(office, request_id))["decisions"]
         assert decided["note"] == "go on"
@@ -107,10 +109,12 @@ async def test_a_second_tap_after_two_minutes_is_a_first_one(office: Office):
         ("/approve", "Which one? /approve <id>; /pending lists them."),
         ("/reject", "Which one? /reject <id>; /pending lists them."),
         ("/show", "Which one? /show <id>; /pending lists them."),
-        ("/approve apr_zzz", "No pending request begins with apr_zzz. /pending lists them."),
+        ("/approve apr_zzzz", "No pending request begins with apr_zzzz. /pending lists them."),
+        ("/approve apr_zzz", "At least 4 characters of the id, please; /pending lists them."),
+        ("/reject Z", "At least 4 characters of the id, please; /pending lists them."),
         ("/approve apr_" + "a" * 26, f"No pending request begins with apr_{'a' * 26}. /pending lists them."),
         ("/approve ../../whoami", "No pending request begins with ../../whoami. /pending lists them."),
-        ("/approve \u2800%_", "No pending request begins with \\u2800%_. /pending lists them."),
+        ("/approve \u2800%_!", "No pending request begins with \\u2800%_!. /pending lists them."),
         ("/pending", "Nothing waits."),
     ],
 )
@@ -198,6 +202,47 @@ async def test_show_is_the_whole_card_without_buttons(office: Office):
         await office.says(office.bob, f"/show {long}", "That is all of")
         files = [m for m in await office.telegram.from_bot(office.group) if m.document and not m.buttons]
         assert any(m.document and "y" * 9000 in m.document.content.decode() for m in files)
+
+
+async def test_show_of_what_is_decided_leaves_nothing_out_either(office: Office):
+    async with office.bot():
+        request_id = await office.asks(instruction="z" * 9000)
+        assert (await office.api.decide("bob", request_id, "reject", note="no")).status_code == 200
+        await office.says(office.alice, f"/show {request_id}", "That is all of")
+        (file,) = [m.document for m in await office.telegram.from_bot(office.group) if m.document and not m.buttons]
+        assert "z" * 9000 in file.content.decode()
+        assert "⛔ Rejected" in file.content.decode()
+
+
+async def test_a_wish_that_comes_twice_is_answered_twice_as_recorded(office: Office):
+    async with office.bot():
+        request_id = await office.asks(commands=[REMOVE])
+        card = await office.card(request_id, "HIGH risk")
+        await office.taps(office.alice, card, "Approve")
+        again = await office.telegram.message(office.group, lambda m: any("Yes" in b.text for b in m.buttons))
+        tap, said = await office.taps(office.alice, again, "Yes, approve")
+        assert said == "Approved."
+        repeated = await office.telegram.taps(office.alice, card, data=tap.data)
+        assert (await office.telegram.answer(repeated)).text == "Approved."
+        await office.says(office.alice, f"/approve {request_id}", "Approved.")
+        await office.says(office.alice, f"/reject {request_id}", "Decided already: alice (through service) approved it")
+        await office.says(office.bob, f"/approve {request_id}", "Decided already: alice (through service) approved it")
+
+
+async def test_half_of_a_quorum_for_high_risk_is_answered_again_by_a_bot_that_knows_of_no_first_step(office: Office):
+    office.api.gateway.verdicts[REMOVE] = people(2)
+    async with office.bot():
+        request_id = await office.asks(commands=[REMOVE])
+        card = await office.card(request_id, "HIGH risk")
+        await office.taps(office.alice, card, "Approve")
+        again = await office.telegram.message(office.group, lambda m: any("Yes" in b.text for b in m.buttons))
+        tap, said = await office.taps(office.alice, again, "Yes, approve")
+        assert said == "Noted: 1 of 2. 1 person more needed."
+    async with office.bot():
+        redelivered = await office.telegram.taps(office.alice, again, data=tap.data)
+        assert "You have decided on this request already" in ((await office.telegram.answer(redelivered)).text or ""), (
+            "another tap than the recorded one; the same one has the API's own answer"
+        )
 
 
 async def test_details_by_a_button(office: Office):

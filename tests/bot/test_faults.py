@@ -240,8 +240,9 @@ async def test_500_requests_at_once_are_all_shown_within_the_limits_and_decision
 async def test_a_token_that_is_not_good(office: Office):
     settings = office.settings(BOT_TOKEN="1:wrong")
     async with office.parts(settings) as (telegram, client):
-        with pytest.raises(Unauthorized):
+        with pytest.raises(BaseExceptionGroup) as caught:
             await WingmanBot(settings, telegram, client, office.logger(settings)).run()
+        assert caught.group_contains(Unauthorized)
 
 
 async def test_a_key_of_another_role(office: Office):
@@ -249,5 +250,6 @@ async def test_a_key_of_another_role(office: Office):
         file.write(await office.api.key("alice"))
     settings = office.settings()
     async with office.parts(settings) as (telegram, client):
-        with pytest.raises(SettingInvalid, match="its key is of role approver"):
+        with pytest.raises(BaseExceptionGroup) as caught:
             await WingmanBot(settings, telegram, client, office.logger(settings)).run()
+        assert caught.group_contains(SettingInvalid, match="its key is of role approver")

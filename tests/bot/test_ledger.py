@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from wingman_bot.ledger import BATCH, FULL, MARK, Ledger, Superseded
+from wingman_bot.ledger import BATCH, FULL, MARK, REFUSALS, Ledger, Superseded
 from wingman_bot.views import Consumer, Note
 from wingman_core.errors import Code, Unavailable, WingmanError
 
@@ -151,17 +151,57 @@ async def test_a_bot_that_never_gets_a_word_in_says_so():
         await Ledger(Busy(), "telegram", writer="one", log=structlog.get_logger()).load()
 
 
-async def test_a_refusal_ends_the_writing():
-    class Strict(Shelf):
-        async def put_consumer(self, name: str, revision: int, cursor: int, notes: Mapping[str, Any]) -> Consumer:
-            if "apr_x" in notes:
-                raise WingmanError(Code.REQUEST_INVALID, "no")
-            return await super().put_consumer(name, revision, cursor, notes)
+class Strict(Shelf):
+    """One that does not take a note."""
 
-    ledger = Ledger(Strict(), "telegram", writer="one", log=structlog.get_logger())
+    def __init__(self, code: Code) -> None:
+        super().__init__()
+        self.code = code
+
+    async def put_consumer(self, name: str, revision: int, cursor: int, notes: Mapping[str, Any]) -> Consumer:
+        if "apr_x" in notes:
+            raise WingmanError(self.code, "no")
+        return await super().put_consumer(name, revision, cursor, notes)
+
+
+@pytest.mark.parametrize("code", sorted(REFUSALS))
+async def test_a_note_that_is_refused_is_left_and_holds_back_no_other(code: Code):
+    shelf = Strict(code)
+    async with open_ledger(shelf) as ledger:
+        changes = [
+            ledger.keep({"apr_a": {"e": 1}}, cursor=1),
+            ledger.keep({"apr_x": {"e": 2}, "alert:2": {"e": 2}}, cursor=2),
+            ledger.keep({"apr_b": {"e": 3}}, cursor=3),
+        ]
+        assert await asyncio.gather(*changes) == [True, False, True]
+        assert await ledger.kept({"apr_x": None}) is False
+        assert await ledger.kept({"apr_b": None}, cursor=4) is True
+        assert (ledger.refused, ledger.unstored) == (2, 0)
+    assert set(shelf.notes_) == {MARK, "apr_a", "alert:2"}
+    assert shelf.cursor == 4
+
+
+async def test_a_refusal_of_the_bot_itself_ends_the_writing():
+    ledger = Ledger(Strict(Code.ROLE_MISSING), "telegram", writer="one", log=structlog.get_logger())
     await ledger.load()
     ledger.keep({"apr_x": {"e": 1}})
-    with pytest.raises(WingmanError, match="REQUEST_INVALID"):
+    with pytest.raises(WingmanError, match="ROLE_MISSING"):
+        await ledger.run()
+
+
+async def test_a_refusal_of_the_bot_amid_single_notes_ends_the_writing():
+    class Closing(Strict):
+        async def put_consumer(self, name: str, revision: int, cursor: int, notes: Mapping[str, Any]) -> Consumer:
+            try:
+                return await super().put_consumer(name, revision, cursor, notes)
+            except WingmanError:
+                self.code = Code.KEY_INVALID
+                raise
+
+    ledger = Ledger(Closing(Code.REQUEST_INVALID), "telegram", writer="one", log=structlog.get_logger())
+    await ledger.load()
+    ledger.keep({"apr_x": {"e": 1}})
+    with pytest.raises(WingmanError, match="KEY_INVALID"):
         await ledger.run()
 
 

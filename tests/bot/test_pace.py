@@ -7,7 +7,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from wingman_bot.pace import MOST_CHATS, Limits, Pace, Urgency
+from wingman_bot.pace import MOST_CHATS, TAPS, Limits, Pace, Scope, Urgency
 
 GROUP, PERSON = -100, 7
 
@@ -63,9 +63,9 @@ class Line:
         self.turns: list[tuple[str, float]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    def waits(self, name: str, urgency: Urgency, chat: int | None, *, is_message: bool = True) -> "asyncio.Task[None]":
+    def waits(self, name: str, urgency: Urgency, scope: Scope, *, is_message: bool = True) -> "asyncio.Task[None]":
         async def turn() -> None:
-            await self.pace.turn(urgency, chat, is_message=is_message)
+            await self.pace.turn(urgency, scope, is_message=is_message)
             self.turns.append((name, self.time.now))
 
         task = asyncio.create_task(turn())
@@ -89,7 +89,7 @@ async def test_one_message_a_second_in_a_chat():
 async def test_twenty_messages_a_minute_in_a_group():
     line = Line()
     for number in range(60):
-        line.waits(str(number), Urgency.CARD, GROUP)
+        line.waits(str(number), Urgency.ALERT, GROUP)
     await line.time.passes(1000)
     times = line.times()
     assert len(times) == 60
@@ -115,7 +115,7 @@ async def test_what_is_urgent_goes_first_and_edits_wait_for_no_message():
     line.waits("alert", Urgency.ALERT, GROUP)
     line.waits("answer", Urgency.ANSWER, GROUP)
     line.waits("edit", Urgency.EDIT, GROUP, is_message=False)
-    line.waits("tap", Urgency.ANSWER, None, is_message=False)
+    line.waits("tap", Urgency.ANSWER, TAPS, is_message=False)
     await line.time.passes(100)
     assert [name for name, _ in line.turns] == ["card 0", "edit", "tap", "answer", "alert", "card 1", "card 2"]
     assert line.times({"edit", "tap"}) == [0.0, 0.0]
@@ -130,12 +130,44 @@ async def test_a_chat_that_said_429_is_left_alone_and_the_others_are_not():
     assert line.turns == [("elsewhere", 0.0), ("there", 30.0)]
 
 
-async def test_a_pause_for_everybody():
+async def test_answers_to_taps_that_earned_a_429_hold_back_themselves_alone():
     line = Line()
-    line.pace.pause(None, 5)
-    line.waits("there", Urgency.ANSWER, GROUP)
+    line.pace.pause(TAPS, 5)
+    line.waits("tap", Urgency.ANSWER, TAPS, is_message=False)
+    line.waits("card", Urgency.CARD, GROUP)
+    line.waits("edit", Urgency.EDIT, GROUP, is_message=False)
     await line.time.passes(100)
-    assert line.turns == [("there", 5.0)]
+    assert line.turns == [("card", 0.0), ("edit", 0.0), ("tap", 5.0)]
+
+
+async def test_cards_leave_room_for_answers():
+    line = Line()
+    for number in range(40):
+        line.waits(f"card {number}", Urgency.CARD, GROUP)
+    await line.time.passes(30)
+    kept = Limits().kept
+    assert len(line.turns) == 20 - kept
+    for number in range(kept):
+        line.waits(f"answer {number}", Urgency.ANSWER, GROUP)
+    await line.time.passes(30 + kept * 1.1)
+    assert len(line.times({f"answer {number}" for number in range(kept)})) == kept
+    await line.time.passes(1000)
+    times = line.times()
+    assert all(times[place + 20] - times[place] >= 60 for place in range(len(times) - 20))
+
+
+async def test_who_only_looks_takes_no_place():
+    line = Line()
+    looks = [asyncio.create_task(line.pace.turn(Urgency.CARD, GROUP, is_message=True, takes=False)) for _ in range(3)]
+    await asyncio.gather(*looks)
+    line.waits("card", Urgency.CARD, GROUP)
+    await line.time.passes(1)
+    assert line.turns == [("card", 0.0)]
+    looks = [asyncio.create_task(line.pace.turn(Urgency.CARD, GROUP, is_message=True, takes=False))]
+    await settled()
+    assert not looks[0].done()
+    await line.time.passes(2)
+    await looks[0]
 
 
 async def test_who_gives_up_is_forgotten():
@@ -161,4 +193,4 @@ async def test_chats_of_long_ago_are_forgotten():
     await line.time.passes(10_000)
     assert len(line.turns) == 3 * MOST_CHATS - 1
     assert len(line.pace._chats) <= MOST_CHATS
-    assert len(line.pace._paused) <= 2 * MOST_CHATS
+    assert len(line.pace._paused) <= MOST_CHATS + 1

@@ -3,18 +3,23 @@
 import asyncio
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from typer.testing import CliRunner
 
 from tests.api.conftest import eventually
+from tests.bot.cable import cable
 from tests.bot.process import bot_process
 from tests.bot.running import Office, following
+from wingman_bot.bot import Clocks, WingmanBot
 from wingman_bot.checking import Checks
 from wingman_bot.cli import app
-from wingman_bot.liveness import is_alive
+from wingman_bot.feed import STALE
+from wingman_bot.liveness import SOON, is_alive
 from wingman_bot.process import EXIT_SETTING, EXIT_SUPERSEDED
 
 KILLS = 12
@@ -58,7 +63,11 @@ async def test_it_stops_when_asked_and_logs_json_without_secrets(office: Office,
     alive = tmp_path / "alive"
     async with bot_process(office, WINGMAN_BOT_LIVENESS_FILE=str(alive)) as process:
         await office.card(await office.asks(), seconds=90)
-        assert is_alive(alive)
+
+        async def looked() -> bool | None:
+            return True if is_alive(alive) else None
+
+        await eventually(looked, 30)
         assert json.loads(alive.read_text())["telegram"] == "ok"
         code, out, err = await process.end(signal.SIGINT)
     assert (code, err) == (0, "")
@@ -181,6 +190,54 @@ async def test_the_check_command(office: Office, tmp_path: Path):
     assert (await check("--alive", str(alive)))[:2] == (0, "alive\n")
 
 
+async def test_a_bot_is_alive_while_it_follows_the_api_whether_or_not_telegram_answers(
+    office: Office, tmp_path: Path, unused_tcp_port_factory: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("wingman_bot.liveness.SOON", 0.05)
+    monkeypatch.setattr("wingman_bot.liveness.EVERY", 0.05)
+    alive, listen = tmp_path / "alive", f"127.0.0.1:{unused_tcp_port_factory()}"
+    nowhere = f"http://127.0.0.1:{unused_tcp_port_factory()}"
+    time = [0.0]
+    clocks = Clocks(monotonic=lambda: time[0])
+    variables = {"WINGMAN_BOT_LIVENESS_FILE": str(alive), "WINGMAN_BOT_METRICS_LISTEN": listen}
+    async with (
+        cable(office.api.url) as line,
+        office.bot(clocks=clocks, WINGMAN_TELEGRAM_API=nowhere, WINGMAN_API_URL=line.url, **variables) as bot,
+    ):
+        await following(bot)
+
+        async def looked() -> dict[str, str] | None:
+            return json.loads(alive.read_text()) if is_alive(alive) else None
+
+        state = await eventually(looked)
+        assert (state["telegram"], state["feed"]) == ("Telegram does not answer", "ok")
+        assert office.said("telegram.lost")[0]["method"] == "getMe"
+        async with httpx.AsyncClient(trust_env=False) as http:
+            text = (await http.get(f"http://{listen}/metrics")).text
+        assert "wingman_bot_telegram_ok 0.0" in text
+        assert "wingman_bot_feed_live 1.0" in text
+        await line.cut()
+        time[0] += STALE
+        alive.unlink(missing_ok=True)
+        await eventually(lambda: _after(bot, 3))
+        assert not is_alive(alive), "without the API there is no sign of life"
+
+
+async def _after(bot: WingmanBot, looks: int) -> bool | None:
+    """Whether so many looks at the bot's life have passed."""
+    assert not bot.feed.is_live
+    for _ in range(looks):
+        await asyncio.sleep(SOON)
+    return True
+
+
+async def test_the_process_builds_the_models_that_it_uses_alone(office: Office):
+    async with bot_process(office) as process:
+        await office.card(await office.asks(), seconds=90)
+        resident = psutil.Process(process.pid).memory_info().rss / 2**20
+    assert resident < 130, "all of aiogram's models take 110 MB more than those that are used"
+
+
 async def test_metrics_are_scraped(office: Office, unused_tcp_port: int):
     listen = f"127.0.0.1:{unused_tcp_port}"
     async with office.bot(WINGMAN_BOT_METRICS_LISTEN=listen) as bot:
@@ -193,6 +250,8 @@ async def test_metrics_are_scraped(office: Office, unused_tcp_port: int):
         'wingman_bot_telegram_calls_total{method="sendMessage",outcome="ok"} 1.0',
         'wingman_bot_decisions_total{outcome="done",verb="approve"} 1.0',
         "wingman_bot_feed_live 1.0",
+        "wingman_bot_telegram_ok 1.0",
+        "wingman_bot_notes_refused 0.0",
         "wingman_bot_notes 1.0",
     ):
         assert line in text

@@ -11,6 +11,7 @@ from tests.bot.test_alerts import told
 from wingman_api.events.event import BoundaryViolated
 from wingman_bot import commands, desk
 from wingman_bot.views import Request
+from wingman_core.errors import Code, WingmanError
 
 
 async def logged(office: Office, event: str) -> dict[str, Any]:
@@ -52,20 +53,105 @@ async def test_a_handler_that_fails_stops_no_other(office: Office, monkeypatch: 
         await office.says(office.alice, "/pending", "Nothing waits.")
 
 
-async def test_a_handler_that_takes_long_keeps_no_other_waiting(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wingman_bot.updates.HANDLING", 0.1)
+async def test_a_handler_that_takes_long_keeps_its_person_waiting_and_is_not_confirmed(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("wingman_bot.updates.LOOK", 0.05)
     async with office.bot() as bot:
         await following(bot)
         await office.telegram.holds("sendMessage", 1)
         await office.telegram.says(office.alice, office.group, "/help")
         await office.telegram.held("sendMessage")
+        await office.telegram.says(office.alice, office.group, "/status")
         await office.says(office.bob, "/pending", "Nothing waits.")
+        assert bot.updates.sizes()["open"] == 2
+        texts = [update["message"]["text"] for update in await office.telegram.pending()]
+        assert texts[:2] == ["/help", "/status"], "what is not handled is not confirmed"
+        assert not any("Wingman is healthy" in m.text for m in await office.telegram.from_bot(office.group))
         await office.telegram.releases()
-        await office.telegram.message(office.group, lambda m: "/checkpoint" in m.text)
+        last = await office.telegram.message(office.group, lambda m: "Wingman is healthy" in m.text)
+        first = await office.telegram.message(office.group, lambda m: "/checkpoint" in m.text)
+        assert first.id < last.id, "one person's messages are answered in their order"
+        await office.telegram.confirmed()
+        answers = [m for m in await office.telegram.from_bot(office.group) if "Nothing waits." in m.text]
+        assert len(answers) == 1, "what came again meanwhile was handled once"
+        assert bot.updates.sizes()["open"] == bot.updates.sizes()["last"] == 0
 
 
-async def test_a_bot_that_ends_leaves_nothing_running(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wingman_bot.updates.HANDLING", 0.1)
+async def test_a_handler_that_never_ends_is_given_up(office: Office, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wingman_bot.updates.HANDLING", 0.2)
+    async with office.bot() as bot:
+        await following(bot)
+        await office.telegram.holds("sendMessage", 1)
+        await office.telegram.says(office.alice, office.group, "/help")
+        await logged(office, "update.given_up")
+        await office.says(office.alice, "/pending", "Nothing waits.")
+        await office.telegram.releases()
+
+
+async def test_a_note_that_the_api_refuses_ends_neither_the_bot_nor_the_feed(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("wingman_bot.alerts.BODY", 5000)  # as if an alert were measured wrongly
+    async with office.bot() as bot:
+        await following(bot)
+        await told(office, BoundaryViolated(at=office.api.clock.now(), audit_position=9, reason="w" * 3000))
+        assert (await logged(office, "ledger.refused"))["note"].startswith("alert:")
+        await office.telegram.message(office.group, lambda m: "audit position 9" in m.text)
+        await office.card(await office.asks())
+        assert b"wingman_bot_notes_refused 1.0" in bot.metrics.text()
+
+
+async def test_a_card_whose_place_cannot_be_kept_is_none(office: Office, monkeypatch: pytest.MonkeyPatch):
+    async with office.bot() as bot:
+        await following(bot)
+        kept = bot.ledger.kept
+
+        async def refused(notes: dict[str, Any], *, cursor: int | None = None) -> bool:
+            return await kept(notes, cursor=cursor) and not any("m" in (note or {}) for note in notes.values())
+
+        monkeypatch.setattr(bot.ledger, "kept", refused)
+        request_id = await office.asks()
+        assert "the card's place cannot be kept" in (await logged(office, "desk.failed"))["error"]
+        assert request_id not in bot.ledger.notes
+        assert await office.cards(request_id) == []
+        await office.says(office.alice, f"/approve {request_id}", "Approved.")
+
+
+async def test_what_ended_before_it_was_announced_gets_no_card(office: Office):
+    request_id = await office.asks(task_name="Ended")
+    async with office.bot() as bot:
+        await following(bot)
+        await office.card(request_id)
+        await office.telegram.too_many(3, "sendMessage")
+        first, second = await office.asks(task_name="First"), await office.asks(task_name="Second")
+        await office.telegram.called("sendMessage", 2)
+        assert (await office.api.decide("worker", second, "cancel")).status_code == 200
+        await office.card(first)
+        assert (await logged(office, "desk.over_unseen"))["status"] == "CANCELLED"
+        assert second not in bot.ledger.notes
+        assert not any(second in m.text for m in await office.telegram.from_bot(office.group))
+
+
+async def test_the_backlog_that_cannot_be_counted_is_counted_later(office: Office, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wingman_bot.alerts.LOOK", 0.05)
+    async with office.bot(WINGMAN_BOT_PENDING_ALERT="1") as bot:
+        await following(bot)
+        real, refusals = bot.feed._api.pending, [WingmanError(Code.INTERNAL, "another version")]
+
+        async def pending(limit: int) -> Any:  # noqa: ANN401 - as the real one
+            if refusals:
+                raise refusals.pop()
+            return await real(limit)
+
+        monkeypatch.setattr(bot.feed._api, "pending", pending)
+        for number in range(2):
+            await office.asks(task_name=f"Task {number}")
+        assert (await logged(office, "alerts.backlog_unknown"))["level"] == "warning"
+        await office.telegram.message(office.group, lambda m: "2 requests wait for people" in m.text)
+
+
+async def test_a_bot_that_ends_leaves_nothing_running(office: Office):
     async with office.bot() as bot:
         await following(bot)
         await office.telegram.holds("sendMessage", 1)
