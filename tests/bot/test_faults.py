@@ -1,17 +1,14 @@
 """Telegram and the API when they are slow, busy, gone, or shared with another bot."""
 
 import asyncio
-import time
 
 import pytest
 
 from tests.api.conftest import eventually
 from tests.bot.cable import cable
 from tests.bot.running import Office, following
-from tests.bot.telegram_server.wire import Limits as ServerLimits
 from wingman_bot.bot import WingmanBot
 from wingman_bot.ledger import Superseded
-from wingman_bot.pace import Limits
 from wingman_bot.telegram import Unauthorized
 from wingman_core.errors import SettingInvalid
 
@@ -195,46 +192,6 @@ async def test_a_bot_that_was_thrown_out_goes_on_once_it_is_back(office: Office,
         await eventually(refused)
         await office.telegram.takes_back(office.group)
         await office.card(request_id)
-
-
-@pytest.mark.timeout(600)
-async def test_500_requests_at_once_are_all_shown_within_the_limits_and_decisions_do_not_wait(office: Office):
-    server = ServerLimits(chat_seconds=0.02, chat_burst=50, total_per_second=200)
-    bots = Limits(overall=(180, 1.0), chat=(45, 1.0), group=(10_000, 60.0))
-    count = 500
-    async with office.bot(limits=bots, WINGMAN_BOT_PENDING_ALERT="5000") as bot:
-        await following(bot)
-        first = await office.asks(task_name="First")
-        card = await office.card(first)
-        await office.telegram.limits(server)
-        began = time.monotonic()
-        async with await office.api.client("worker") as http:
-
-            async def ask(number: int) -> None:
-                wish = {"worker_id": "agent-7", "task_name": f"Task {number}", "instruction": "x", "commands": []}
-                response = await http.post("/approvals/request", json=wish)
-                assert response.status_code == 200, response.text
-
-            for start in range(0, count, 10):
-                await asyncio.gather(*(ask(number) for number in range(start, start + 10)))
-        asked = time.monotonic() - began
-        waiting = bot.desk.waiting
-        tap = await office.telegram.taps(office.alice, card, "Approve")
-        assert (await office.telegram.answer(tap)).text == "Approved."
-        await office.card(first, "✅ Approved")
-        shown = [m for m in await office.telegram.from_bot(office.group) if m.buttons]
-        assert waiting > 50, f"{count} requests within {asked:.1f} s have to queue"
-        assert len(shown) < count, "the decision was shown before all cards were"
-
-        async def all_shown() -> bool | None:
-            notes = bot.ledger.notes.values()
-            return True if all("h" in note for note in notes) else None
-
-        await eventually(all_shown, 500)
-        found = [m for m in await office.telegram.from_bot(office.group) if m.buttons]
-        assert len({m.text for m in found}) == len(found) == count + 1
-        assert len(bot.ledger.notes) <= count + 1
-        assert {call.status for call in await office.telegram.calls()} <= {200, 0}, "no limit was touched"
 
 
 async def test_a_token_that_is_not_good(office: Office):
