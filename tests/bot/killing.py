@@ -62,7 +62,7 @@ class TrappedSession(AiohttpSession):
         name = method.__api_method__
         if name in START:
             return await super().make_request(bot, method, timeout)
-        if name != "getUpdates":
+        if name != "getUpdates" or self._trap.dead.is_set():
             self._trap.step(f"before {name}")
         done = await super().make_request(bot, method, timeout)
         if name != "getUpdates" or done:

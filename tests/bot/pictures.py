@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from unicodedata import east_asian_width
 
@@ -13,17 +14,19 @@ from tests.bot.requests import command, decision, execution, request, target
 from wingman_bot.cards import Card, card
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-WIDTH, MARGIN, PADDING, LINE, SIZE = 520, 12, 14, 20, 14
+WIDTH, MARGIN, PADDING, LINE, SIZE = 616, 14, 16, 21, 14
 BUTTON, GAP = 36, 6
 FONT = f'font-family="system-ui, sans-serif" font-size="{SIZE}"'
-CHARACTER = {"": 6.9, "bold": 7.4, "code": 7.9, "pre": 7.9}
+CHARACTER = {"": 6.9, "bold": 8.2, "code": 7.9, "pre": 7.9}
 """Pixels of a character, about."""
 STYLE = {
     "": "",
     "bold": ' font-weight="700"',
-    "code": ' font-family="ui-monospace, monospace" font-size="13" fill="#9f1239"',
-    "pre": ' font-family="ui-monospace, monospace" font-size="13" fill="#1e3a8a"',
+    "code": ' font-family="ui-monospace, monospace" font-size="13" fill="#1d5f8a"',
+    "pre": ' font-family="ui-monospace, monospace" font-size="13" fill="#123a57"',
 }
+PAPER, BUBBLE, INK, BLOCK, EDGE, KEY = "#e4ebe2", "#ffffff", "#1c2733", "#eef4f9", "#7fa8c9", "#4f7d5d"
+REQUEST = "apr_dbc7jx2mqvg5s3k2h6t4yw7raa"
 Run = tuple[str, str]
 """Some text, and its style."""
 
@@ -40,7 +43,7 @@ def pictures() -> dict[str, Picture]:
     """The pictures by their file's name."""
     remove = command(
         text="docker rm --force --volumes db",
-        targets=[target(reference="db", name="db", image="postgres:17")],
+        targets=[resolved("db", "postgres:17", "9f86d081884c7d659a2f", "5891b5b522d5df086d0f")],
         facts={"effect": "destroy", "privileges": [], "shell": [], "mounts": []},
         blast_radius={
             "summary": "db is killed and removed",
@@ -56,24 +59,36 @@ def pictures() -> dict[str, Picture]:
         {"source": "wording", "level": "LOW", "reason": "plain words"},
     ]
     high = request(
+        id=REQUEST,
         task_name="Rebuild the database",
-        instruction="Its data directory is corrupt. Remove it with its volume; the backup is restored afterwards.",
+        instruction="Its data directory is corrupt. Remove it with its volume;\nthe backup is restored afterwards.",
         commands=[remove],
         risk={"level": "HIGH", "votes": votes, "dissent": votes[1:], "absent": []},
         people_needed=2,
         people_approved=1,
-        decisions=[decision("alice", note="backup of 11:30 checked")],
+        decisions=[decision("alice", note="backup checked")],
     )
+    restart = command(targets=[resolved("web", "nginx:1.27", "2c26b46b68ffc68ff99b", "fcde2b2edba56bf408601fb7")])
+    waiting = request(id=REQUEST, commands=[restart])
     finished = request(
-        status="APPROVED", people_approved=1, decisions=[decision()], commands=[{**command(), "execution_id": "exe_1"}]
+        id=REQUEST,
+        status="APPROVED",
+        people_approved=1,
+        decisions=[decision()],
+        commands=[{**restart, "execution_id": "exe_1"}],
     )
     ran = execution("SUCCEEDED", exit_code=0, duration_ms=1240)
     people = ["alice", "bob"]
     return {
-        "telegram-card.svg": Picture("A request that waits", card(request(), {}, people)),
+        "telegram-card.svg": Picture("A request that waits", card(waiting, {}, people)),
         "telegram-high.svg": Picture("HIGH risk: the second tap", card(high, {}, people, asked_twice=True)),
         "telegram-finished.svg": Picture("The same card, afterwards", card(finished, {"exe_1": ran}, people)),
     }
+
+
+def resolved(name: str, image: str, id_: str, digest: str) -> dict[str, object]:
+    """A container as it was resolved."""
+    return target(reference=name, name=name, image=image, id=id_, image_digest=f"sha256:{digest}")
 
 
 def svg(picture: Picture) -> str:
@@ -85,17 +100,28 @@ def svg(picture: Picture) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT} aria-labelledby="t">',
         f'  <title id="t">{escape(picture.title)}</title>',
-        f'  <rect width="{WIDTH}" height="{height}" fill="#dbe7d3"/>',
-        f'  <rect x="{MARGIN}" y="{MARGIN}" width="{WIDTH - 2 * MARGIN}" height="{bubble}" rx="12" fill="#ffffff"/>',
+        f'  <rect width="{WIDTH}" height="{height}" rx="14" fill="{PAPER}"/>',
+        f'  <rect x="{MARGIN}" y="{MARGIN}" width="{WIDTH - 2 * MARGIN}" height="{bubble}" rx="12" fill="{BUBBLE}"/>',
+        *_blocks(rows),
     ]
     for number, row in enumerate(rows):
         spans = "".join(f"<tspan{STYLE[style]}>{escape(text)}</tspan>" for text, style in row)
         baseline = MARGIN + PADDING + LINE * number + SIZE - 2
-        lines.append(
-            f'  <text x="{MARGIN + PADDING}" y="{baseline}" fill="#0f172a" xml:space="preserve">{spans}</text>'
-        )
+        lines.append(f'  <text x="{MARGIN + PADDING}" y="{baseline}" fill="{INK}" xml:space="preserve">{spans}</text>')
     lines += _buttons(picture.shown.buttons, MARGIN + bubble + GAP)
     return "\n".join([*lines, "</svg>", ""])
+
+
+def _blocks(rows: list[list[Run]]) -> Iterator[str]:
+    """The ground of what stands in blocks of fixed width, a rectangle for each block."""
+    numbered = groupby(enumerate(rows), lambda row: bool(row[1]) and all(style == "pre" for _, style in row[1]))
+    for is_block, found in numbered:
+        if is_block:
+            first, *_ = places = [number for number, _ in found]
+            x, y = MARGIN + PADDING - 8, MARGIN + PADDING + LINE * first - 3
+            size = f'width="{WIDTH - 2 * x}" height="{LINE * len(places)}"'
+            yield f'  <rect x="{x}" y="{y}" {size} rx="5" fill="{BLOCK}"/>'
+            yield f'  <rect x="{x}" y="{y}" width="3" height="{LINE * len(places)}" rx="1.5" fill="{EDGE}"/>'
 
 
 def _buttons(keyboard: InlineKeyboardMarkup, top: int) -> Iterator[str]:
@@ -104,7 +130,7 @@ def _buttons(keyboard: InlineKeyboardMarkup, top: int) -> Iterator[str]:
         width = (WIDTH - 2 * MARGIN - GAP * (len(row) - 1)) / len(row)
         for place, button in enumerate(row):
             x = MARGIN + place * (width + GAP)
-            yield f'  <rect x="{x:g}" y="{y}" width="{width:g}" height="{BUTTON}" rx="8" fill="#7da87b"/>'
+            yield f'  <rect x="{x:g}" y="{y}" width="{width:g}" height="{BUTTON}" rx="9" fill="{KEY}"/>'
             yield (
                 f'  <text x="{x + width / 2:g}" y="{y + 23}" text-anchor="middle" fill="#ffffff" font-weight="600">'
                 f"{escape(button.text)}</text>"
