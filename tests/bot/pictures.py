@@ -17,7 +17,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 WIDTH, MARGIN, PADDING, LINE, SIZE = 616, 14, 16, 21, 14
 BUTTON, GAP = 36, 6
 FONT = f'font-family="system-ui, sans-serif" font-size="{SIZE}"'
-CHARACTER = {"": 6.9, "bold": 8.2, "code": 7.9, "pre": 7.9}
+CHARACTER = {"": 6.9, "bold": 7.9, "code": 7.9, "pre": 7.9}
 """Pixels of a character, about."""
 STYLE = {
     "": "",
