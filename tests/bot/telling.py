@@ -125,6 +125,7 @@ async def typed(telling: Telling) -> str:
     """A command."""
     office = telling.office
     request_id = await office.asks(task_name=f"typed {telling.at}")
+    await office.card(request_id, seconds=90)  # what ended before it was announced gets none
     await office.telegram.says(office.alice, office.group, f"/reject {request_id} not on a Friday")
     await office.card(request_id, "⛔ Rejected", seconds=90)
     return request_id
