@@ -44,13 +44,15 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
 }
 INTRODUCTIONS: Final = {
     "en": "I show what workers want to do on the Docker host, and relay your decision. An id may be shortened to a "
-    "beginning that no other pending request has. HIGH risk takes two steps.",
+    "beginning of four or more characters that no other pending request has. HIGH risk takes two steps.",
     "de": "Ich zeige, was auf dem Docker-Host geschehen soll, und gebe deine Entscheidung weiter. Eine Id darf auf "
-    "einen Anfang gekürzt werden, den keine andere wartende Anfrage hat. Hohes Risiko (HIGH) braucht zwei Schritte.",
+    "einen Anfang von mindestens vier Zeichen gekürzt werden, den keine andere wartende Anfrage hat. "
+    "Hohes Risiko (HIGH) braucht zwei Schritte.",
     "es": "Muestro lo que se quiere hacer en el host de Docker y transmito tu decisión. Un id se puede acortar a un "
-    "comienzo que no tenga ninguna otra solicitud pendiente. El riesgo HIGH requiere dos pasos.",
+    "comienzo de al menos cuatro caracteres que no tenga ninguna otra solicitud pendiente. "
+    "El riesgo HIGH requiere dos pasos.",
     "fr": "Je montre ce qu'on veut faire sur l'hôte Docker et je transmets votre décision. Un id peut être abrégé à un "
-    "début qu'aucune autre demande en attente n'a. Le risque HIGH demande deux étapes.",
+    "début d'au moins quatre caractères qu'aucune autre demande en attente n'a. Le risque HIGH demande deux étapes.",
 }
 DEFAULT: Final = "en"
 

@@ -4,8 +4,8 @@ aiogram builds validators for all of the Bot API's some 450 types as it is impor
 seconds, though a bot uses a tenth of them. Here its calls of ``model_rebuild`` are noted instead, with the namespace
 that they pass, and each model is built in that namespace at its first use, which is pydantic's own way with incomplete
 models.
-Guarantees: what a model accepts is the same. Where aiogram was imported before, or no longer works like this, nothing
-is changed.
+Guarantees: what a model accepts is the same. Where aiogram was imported before, nothing is changed; should a later
+version of it ask otherwise, the import fails, and a test says so.
 """
 
 import sys
@@ -20,11 +20,8 @@ def _import_aiogram() -> None:
     original, namespace = BaseModel.__dict__["model_rebuild"], dict[str, Any]()
     build: Callable[..., bool | None] = original.__func__
 
-    def later(cls: type[BaseModel], /, **arguments: Any) -> bool | None:  # noqa: ANN401 - pydantic's arguments
-        if "_types_namespace" not in arguments:
-            return build(cls, **arguments)
-        namespace.update(arguments["_types_namespace"])
-        return None
+    def later(_: type[BaseModel], /, *, _types_namespace: dict[str, Any], **__: Any) -> None:  # noqa: ANN401
+        namespace.update(_types_namespace)
 
     def now(cls: type[BaseModel], /, **arguments: Any) -> bool | None:  # noqa: ANN401 - pydantic's arguments
         return build(cls, **{"_types_namespace": namespace, **arguments})
@@ -35,9 +32,8 @@ def _import_aiogram() -> None:
         from aiogram.types.base import TelegramObject  # noqa: PLC0415
     finally:
         BaseModel.model_rebuild = original  # type: ignore[method-assign]
-    if namespace:
-        for model in (TelegramObject, TelegramMethod, Response):
-            model.model_rebuild = classmethod(now)  # type: ignore[method-assign,assignment]
+    for model in (TelegramObject, TelegramMethod, Response):
+        model.model_rebuild = classmethod(now)  # type: ignore[method-assign,assignment]
 
 
 if "aiogram" not in sys.modules:
