@@ -79,12 +79,13 @@ async def test_a_handler_that_takes_long_keeps_its_person_waiting_and_is_not_con
 
 
 async def test_a_handler_that_never_ends_is_given_up(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wingman_bot.updates.HANDLING", 0.2)
     async with office.bot() as bot:
         await following(bot)
         await office.telegram.holds("sendMessage", 1)
-        await office.telegram.says(office.alice, office.group, "/help")
-        await logged(office, "update.given_up")
+        with monkeypatch.context() as impatient:
+            impatient.setattr("wingman_bot.updates.HANDLING", 0.2)
+            await office.telegram.says(office.alice, office.group, "/help")
+            await logged(office, "update.given_up")
         await office.says(office.alice, "/pending", "Nothing waits.")
         await office.telegram.releases()
 
