@@ -189,6 +189,24 @@ def documented_flags(docker: str, verb: str) -> dict[str, dict[str, Any]]:
     return {name: {"short": short, "switch": not kind} for short, name, kind in rows}
 
 
+def documented_commands(docker: str) -> list[str]:
+    """Return every command of the client's usage, those of its groups with the group's name before them."""
+    named: list[str] = []
+    for command in _listed(docker):
+        within = _listed(docker, command)
+        named += [f"{command} {each}" for each in within] if within else [command]
+    return named
+
+
+def _listed(docker: str, *group: str) -> list[str]:
+    usage = subprocess.run([docker, *group, "--help"], capture_output=True, text=True, check=True).stdout
+    listing = usage.partition("Options:\n")[0] if not group else usage
+    sections = re.findall(r"Commands:\n(.*?)(?:\n\n|\Z)", listing, re.DOTALL)
+    return sorted(
+        {line.split()[0].rstrip("*") for section in sections for line in section.splitlines() if line.strip()}
+    )
+
+
 def main() -> None:
     """Rewrite the vectors."""
     docker = shutil.which(sys.argv[1] if len(sys.argv) > 1 else "docker") or sys.exit("there is no docker client")
@@ -198,7 +216,8 @@ def main() -> None:
     flags = {verb: documented_flags(docker, verb) for verb in VERBS}
     lines = ",\n".join(json.dumps(case, sort_keys=True) for case in cases)
     VECTORS.write_text(
-        f'{{"client": {json.dumps(version.strip())},\n"flags": {json.dumps(flags)},\n"cases": [\n{lines}\n]}}\n'
+        f'{{"client": {json.dumps(version.strip())},\n"commands": {json.dumps(documented_commands(docker))},\n'
+        f'"flags": {json.dumps(flags)},\n"cases": [\n{lines}\n]}}\n'
     )
 
 

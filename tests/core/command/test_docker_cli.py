@@ -77,6 +77,8 @@ def _normal(request: dict[str, Any]) -> dict[str, Any]:
         )
     if "platform" in query:
         query["platform"] = query["platform"].lower()
+    if request["path"] == "/networks/create":  # the client sends them in any order
+        request["body"]["IPAM"].get("Config", []).sort(key=lambda each: each["Subnet"])
     if request["path"].endswith("/exec"):
         request["body"]["WorkingDir"] = _straight(request["body"].get("WorkingDir", ""))
     if request["path"] == "/containers/create":
@@ -188,3 +190,17 @@ def test_the_table_has_exactly_dockers_flags(verb: str):
     }
     assert spellings == VECTORS["flags"][verb]
     assert {name for flag in command.flags.flags for name in flag.aliases} - set(spellings) <= HIDDEN.get(verb, set())
+
+
+@pytest.mark.parametrize("command", VECTORS["commands"])
+def test_every_command_of_docker_is_served_or_refused_with_its_reason(command: str):
+    if any(command in row.spellings for row in COMMANDS):
+        return
+    with pytest.raises(CommandRefused) as refused:
+        parse(f"docker {command} x")
+    assert refused.value.code is Code.COMMAND_REFUSED
+    assert (
+        f"docker {command}" in refused.value.message
+        or f"docker {command.split(maxsplit=1)[0]}" in refused.value.message
+    )
+    assert "is refused: it" in refused.value.message
