@@ -131,6 +131,7 @@ def create_app(  # noqa: PLR0913 - what it is made of, by name
 
     app = surface(lifespan, telemetry)
     app.state.metrics = Metrics()
+    app.state.ledger_directory = settings.claims_ledger.parent
     app.add_middleware(
         Edge,
         log=log,

@@ -6,8 +6,10 @@ caller made up; with several workers, one scrape adds up all of them (``promethe
 """
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -31,6 +33,8 @@ class Snapshot:
     """healthy, degraded or unhealthy, by component."""
     pending: Mapping[str, int] | None
     """Requests that wait for people, by risk level; None where the database does not answer."""
+    disk_free: float | None
+    """Of 1, where claims are kept; None where that cannot be told."""
 
 
 class _State(Collector):
@@ -49,6 +53,18 @@ class _State(Collector):
             for level, count in self._snapshot.pending.items():
                 waiting.add_metric([level], count)
             yield waiting
+        if self._snapshot.disk_free is not None:
+            text = "Free space on the disk where claims are kept, of 1."
+            yield GaugeMetricFamily("wingman_disk_free_ratio", text, value=self._snapshot.disk_free)
+
+
+def disk_free(place: Path) -> float | None:
+    """Return how much of a directory's disk is free for this process, of 1; None where that cannot be told."""
+    try:
+        usage = shutil.disk_usage(place)
+    except OSError:
+        return None
+    return usage.free / usage.total if usage.total else None
 
 
 class Metrics:

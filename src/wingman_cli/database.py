@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from wingman_cli.embedded_db import Connection, EmbeddedPostgres
+from wingman_cli.instance import Instance
 from wingman_cli.session import Session
 from wingman_core.database_address import parse_address
 from wingman_core.errors import Code, SettingInvalid
@@ -32,7 +33,13 @@ async def _found(session: Session, role: str) -> AsyncIterator[Connection]:
     if address := session.environ.get("WINGMAN_DATABASE_URL", ""):
         yield connection_of(address, session.environ.get("DB_PASSWORD", ""))
         return
-    instance = session.instance
+    async with server_of(session.instance) as server:
+        yield server.connection(role)
+
+
+@asynccontextmanager
+async def server_of(instance: Instance) -> AsyncIterator[EmbeddedPostgres]:
+    """Yield the embedded server of a data directory: the one that runs, or one that is started for as long."""
     if not (instance.postgres / "PG_VERSION").exists():
         raise SettingInvalid(
             Code.SETTING_INVALID,
@@ -42,7 +49,7 @@ async def _found(session: Session, role: str) -> AsyncIterator[Connection]:
     server = EmbeddedPostgres(instance.postgres, passwords=instance.passwords())
     await asyncio.to_thread(server.start)
     try:
-        yield server.connection(role)
+        yield server
     finally:
         await asyncio.to_thread(server.stop)
 

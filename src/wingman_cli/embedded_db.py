@@ -117,6 +117,10 @@ class EmbeddedPostgres:
         """Return how ``role`` reaches ``database``."""
         return Connection(self.host, role, database, self._passwords[role])
 
+    def rekey(self, passwords: Mapping[str, str]) -> None:
+        """Use these passwords from now on: somebody changed the roles'."""
+        self._passwords = dict(passwords)
+
     @property
     def alive(self) -> bool:
         """Whether the server's main process is there."""

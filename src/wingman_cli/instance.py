@@ -126,9 +126,14 @@ class Instance:
 
     def token_kid(self) -> str:
         """Return the id of the token key: the stem of its public file."""
+        return self.kid_of(self.token_key)
+
+    @staticmethod
+    def kid_of(private: Path) -> str:
+        """Return the id of a private key that signs tokens."""
         from cryptography.hazmat.primitives import serialization
 
-        key = serialization.load_pem_private_key(self.token_key.read_bytes(), password=None)
+        key = serialization.load_pem_private_key(private.read_bytes(), password=None)
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,10 +23,12 @@ from wingman_cli.embedded_db import OWNER, EmbeddedPostgres, migrate
 from wingman_cli.instance import Instance, Running
 from wingman_cli.keys import key_store
 from wingman_cli.pki import write_private
+from wingman_cli.renewal import serve as serve_renewals
+from wingman_cli.rotation.passwords import settle_passwords
 from wingman_cli.session import LOCAL_KEYS
 from wingman_cli.supervisor import Service, Supervisor, end_leftover
 from wingman_cli.telegram import NAME as BOT
-from wingman_cli.telegram import Wanted, make_key
+from wingman_cli.telegram import TOKEN, Wanted, kept_token, make_key
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
 HOST: Final = "127.0.0.1"
@@ -142,6 +144,7 @@ class Local:
         self._postgres = EmbeddedPostgres(instance.postgres, passwords=instance.passwords())
         self._stack.push_async_callback(asyncio.to_thread, self._postgres.stop)
         await asyncio.to_thread(self._postgres.start)
+        await settle_passwords(instance, self._postgres)
         await self._postgres.prepare()
         await migrate(self._postgres.connection(OWNER))
         await self._make_keys()
@@ -156,8 +159,22 @@ class Local:
         await self._until_ready()
         if self._plan.bot is not None:
             await self.supervisor.start(self._bot_service(self._plan.bot))
+        renewing = asyncio.create_task(serve_renewals(instance, self._renew))
+        self._stack.push_async_callback(_cancelled, renewing)
         instance.announce(Running(os.getpid(), self.api, self.gateway))
         self.is_up = True
+
+    async def _renew(self, names: Sequence[str]) -> None:
+        """Start processes anew with what the instance has for them now; raise ``Unavailable`` if one is not ready."""
+        self._postgres.rekey(self._plan.instance.passwords())
+        for name in names:
+            if name == BOT and self._plan.bot is not None:
+                await self.supervisor.replace(self._bot_service(self._plan.bot))
+            elif name == "gateway":
+                await self.supervisor.replace(self._gateway_service(self.gateway))
+            elif name == "api":
+                await self.supervisor.replace(self._api_service(self.api.removeprefix("http://"), self.gateway))
+        await self._until_ready()
 
     async def _make_keys(self) -> None:
         """Make the local identities' API keys where their files are missing."""
@@ -207,7 +224,8 @@ class Local:
 
     def _bot_service(self, bot: Wanted) -> Service:
         """Return the bot's: no database, no engine, no certificate; its key, and where the API is."""
-        variables = {**self._inherited, **bot.variables, "WINGMAN_API_URL": self.api}
+        token = kept_token(self._plan.instance)
+        variables = {**self._inherited, **bot.variables, TOKEN: token, "WINGMAN_API_URL": self.api}
         return Service(BOT, (sys.executable, "-m", "wingman_bot"), variables)
 
     def _service(self, name: str, module: str, **settings: str) -> Service:
@@ -271,6 +289,11 @@ class Local:
                 lines = log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").splitlines()
                 words += [f"{name}: {line}" for line in lines[-LOG_TAIL:]]
         return " | ".join(words) or "nothing was printed"
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _free_port(wanted: int) -> int:

@@ -28,6 +28,7 @@ from wingman_cli.backup import commands as backup
 from wingman_cli.exits import exit_for
 from wingman_cli.instance import DEFAULT_DIRECTORY
 from wingman_cli.options import JSON_ASKED, VERBATIM
+from wingman_cli.rotation import commands as rotation
 from wingman_cli.screen import Screen
 from wingman_cli.session import Session
 from wingman_cli.stack import commands as stack
@@ -111,19 +112,14 @@ def build() -> typer.Typer:
         "Backups, and what becomes of them.",
         {"create": backup.create, "verify": backup.verify, "restore": backup.restore},
     )
-    _group(app, "stack", "The TEST and PRD environments, from images.", {"up": stack.up, "down": stack.down})
-    app.command("migrate")(migrations.migrate)
-    app.command("openapi")(document.openapi)
-    return app
-
-
-def _group(
-    app: typer.Typer, name: str, text: str, commands: Mapping[str, Callable[..., None]], *, verbatim: bool = False
-) -> None:
-    group = typer.Typer(help=text, no_args_is_help=True)
-    for command_name, command in commands.items():
-        group.command(command_name, context_settings=VERBATIM if verbatim else {})(command)
-    app.add_typer(group, name=name)
-
-
-app: Final = build()
+    _group(
+        app,
+        "rotate",
+        "New secrets for old ones, while people work.",
+        {
+            "passwords": rotation.passwords,
+            "token-key": rotation.token_key,
+            "certificates": rotation.certificates,
+            "bot-token": rotation.bot_token,
+        },
+    )

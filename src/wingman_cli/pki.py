@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from wingman_core.errors import Code, SettingInvalid
 
@@ -94,8 +94,7 @@ class Authority:
                 hint="use api, gateway, postgres, tool/<name> or auditor/<name>, names in a-z, 0-9 and -",
             )
         stem = name or role.replace("/", "-")
-        certificate, key_path = self._directory / f"{stem}.crt", self._directory / f"{stem}.key"
-        if certificate.exists() and not replace:
+        if (self._directory / f"{stem}.crt").exists() and not replace:
             raise SettingInvalid(
                 Code.SETTING_INVALID, f"a certificate named {stem} exists", hint="ask to replace it, or choose a name"
             )
@@ -116,9 +115,23 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
             .sign(authority, hashes.SHA256())
         )
+        return self._kept(stem, signed, key)
+
+    def _kept(self, stem: str, signed: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Leaf:
+        certificate, key_path = self._directory / f"{stem}.crt", self._directory / f"{stem}.key"
         write_private(key_path, _pem(key))
         write_atomically(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
         return Leaf(certificate, key_path, thumbprint(signed))
+
+    def reissue(self, old: x509.Certificate, stem: str) -> Leaf:
+        """Issue a certificate for the names, role and uses of ``old``, whoever signed that, with a key of its own."""
+        authority, key = self._key(), ec.generate_private_key(ec.SECP256R1())
+        builder = _builder("", self._ca.subject, key, self._now - BACKDATE, self._end(None)).subject_name(old.subject)
+        for extension in old.extensions:
+            if extension.oid != ExtensionOID.AUTHORITY_KEY_IDENTIFIER:
+                builder = builder.add_extension(extension.value, critical=extension.critical)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
+        return self._kept(stem, builder.add_extension(issuer, critical=False).sign(authority, hashes.SHA256()), key)
 
     def leaf(self, stem: str) -> Leaf:
         """Return the issued certificate of that stem, or raise ``SettingInvalid``."""

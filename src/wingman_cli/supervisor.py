@@ -48,16 +48,31 @@ class Supervisor:
         self._tell = tell
         self._grace = grace
         self._kept: list[_Kept] = []
+        self._turn = asyncio.Lock()
 
     async def start(self, service: Service) -> None:
         """Run ``service`` until ``stop``; raise ``SettingInvalid`` where a leftover process cannot be ended."""
+        async with self._turn:
+            self._kept.append(await self._begun(service))
+
+    async def replace(self, service: Service) -> None:
+        """End the service of that name as ``stop`` does, and run it as it is described now; start one that is new."""
+        async with self._turn:
+            for place, kept in enumerate(self._kept):
+                if kept.service.name == service.name:
+                    await kept.end(self._grace)
+                    self._kept[place] = await self._begun(service)
+                    return
+            self._kept.append(await self._begun(service))
+
+    async def _begun(self, service: Service) -> "_Kept":
         for name in ("run", "logs"):
             (self._directory / name).mkdir(parents=True, exist_ok=True)
         pid_file = self._directory / "run" / f"{service.name}.pid"
         await end_leftover(pid_file, grace=self._grace)
         kept = _Kept(service, pid_file, self._directory / "logs" / f"{service.name}.log", self._tell)
-        self._kept.append(kept)
         kept.begin()
+        return kept
 
     def pid(self, name: str) -> int | None:
         """Return the process id of a service, ``None`` between two lives."""
@@ -69,8 +84,9 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End every service, the last started first; return when none is left."""
-        while self._kept:
-            await self._kept.pop().end(self._grace)
+        async with self._turn:
+            while self._kept:
+                await self._kept.pop().end(self._grace)
 
 
 class _Kept:

@@ -5,12 +5,15 @@ says why nobody will hear of it on a phone. The key speaks for the listed operat
 the list was changed.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wingman_cli.instance import Instance
-from wingman_core.errors import SettingInvalid
+from wingman_core.errors import Code, SettingInvalid, Unavailable
 
 if TYPE_CHECKING:
     from wingman_api.identity.store import KeyStore
@@ -45,7 +48,79 @@ def wanted(environ: Mapping[str, str], instance: Instance) -> Wanted | None:
     variables["WINGMAN_API_KEY_FILE"] = str(instance.api_key_file(NAME).absolute())
     variables.setdefault("WINGMAN_BOT_LIVENESS_FILE", str((instance.directory / "run" / "bot.alive").absolute()))
     settings = load({**variables, "WINGMAN_API_URL": LATER})
+    variables[TOKEN] = keep_token(instance, environ[TOKEN])
     return Wanted(variables, frozenset(settings.operators.values()), settings.chats[0])
+
+
+def kept_token(instance: Instance) -> str:
+    """Return the token that the instance's bot uses; empty where it never had one."""
+    return _kept(instance).token
+
+
+def keep_token(instance: Instance, token: str) -> str:
+    """Return the token to use where the shell gives ``token``, and keep it: one that was replaced never comes back."""
+    kept = _kept(instance)
+    if _mark(token) in kept.instead_of:
+        return kept.token
+    if token != kept.token:
+        replace_token(instance, token)
+    return token
+
+
+def replace_token(instance: Instance, token: str) -> None:
+    """Have every start from now on use ``token``, also from a shell that still gives an older one."""
+    from wingman_cli.pki import write_private
+
+    kept = _kept(instance)
+    marks = {*kept.instead_of, *([_mark(kept.token)] if kept.token else [])} - {_mark(token)}
+    document = {"token": token, "instead_of": sorted(marks)}
+    write_private(_file(instance), json.dumps(document).encode("ascii"))
+
+
+async def known_to_telegram(token: str, environ: Mapping[str, str]) -> str:
+    """Return the name of the bot with that token; raise ``SettingInvalid`` for none, ``Unavailable`` for no answer."""
+    import httpx
+
+    from wingman_bot.settings import BOT_TOKEN, TELEGRAM
+
+    if BOT_TOKEN.fullmatch(token):
+        address = environ.get("WINGMAN_TELEGRAM_API", TELEGRAM).rstrip("/")
+        try:
+            async with httpx.AsyncClient(timeout=10) as http:
+                response = await http.get(f"{address}/bot{token}/getMe")
+                if response.is_success:
+                    return str(response.json()["result"]["username"])
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise Unavailable(
+                Code.GATEWAY_UNAVAILABLE, f"Telegram does not answer ({type(error).__name__})", hint="try again"
+            ) from None
+    raise SettingInvalid(
+        Code.SETTING_INVALID, "Telegram does not know this token", hint="copy the whole one that @BotFather shows"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    token: str = ""
+    instead_of: frozenset[str] = frozenset()
+    """Digests of tokens that were replaced."""
+
+
+def _kept(instance: Instance) -> _Kept:
+    try:
+        said = json.loads(_file(instance).read_text("ascii"))
+    except FileNotFoundError:
+        return _Kept()
+    return _Kept(str(said["token"]), frozenset(said["instead_of"]))
+
+
+def _file(instance: Instance) -> Path:
+    return instance.directory / "secrets" / "bot-token"
+
+
+def _mark(token: str) -> str:
+    """Return what a token is known by without being told."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 async def make_key(store: "KeyStore", instance: Instance, operators: frozenset[str]) -> None:

@@ -1,12 +1,13 @@
 """``/``, ``/health``, ``/livez``, ``/readyz``, ``/metrics``: with ``/openapi.json`` all that asks nobody for a key."""
 
+from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from wingman_api.approvals.requests import Requests
-from wingman_api.metrics import CONTENT_TYPE, Metrics, Snapshot
+from wingman_api.metrics import CONTENT_TYPE, Metrics, Snapshot, disk_free
 from wingman_api.problems import declared
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Components, HealthAnswer, Probe, Welcome
@@ -64,7 +65,8 @@ async def get_metrics(request: Request, looking: Looking) -> Response:
         "engine": report.engine,
         "feed": report.feed,
     }
-    text = cast("Metrics", request.app.state.metrics).text(Snapshot(components, pending))
+    free = disk_free(cast("Path", request.app.state.ledger_directory))
+    text = cast("Metrics", request.app.state.metrics).text(Snapshot(components, pending, free))
     return Response(text, media_type=CONTENT_TYPE)
 
 

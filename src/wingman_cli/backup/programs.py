@@ -152,8 +152,13 @@ async def is_empty(programs: Programs) -> bool:
 
 async def empty(programs: Programs) -> None:
     """Take away everything that Wingman's owner has in the database."""
+    await execute(programs, DROP_OWNED)
+
+
+async def execute(programs: Programs, sql: str) -> None:
+    """Execute statements; none of them is an argument."""
     async with _running(programs, *PSQL) as psql:
-        psql.feed(DROP_OWNED)
+        psql.feed(sql)
         await psql.ended()
 
 

@@ -13,6 +13,7 @@ Nothing sleeps to wait: ``until`` and what is built on it look again whenever so
 
 import asyncio
 import json
+import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -279,6 +280,12 @@ class Telegram:
     async def passes(self, seconds: float) -> None:
         """Time passes at once: taps grow stale, messages old, flood windows empty."""
         await self._do("passes", wire.Passing(seconds=seconds))
+
+    async def revoke(self) -> str:
+        """Have the bot's token be another one, as @BotFather does; return it."""
+        self.token = f"{self.bot_id}:AA{secrets.token_urlsafe(24)}"
+        _content(await self._http.post("/control/token", content=self.token))
+        return self.token
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

@@ -36,6 +36,7 @@ ROUTES = (
     ("PUT", "limits", "limit"),
     ("PUT", "query-seconds", "query_seconds"),
     ("POST", "passes", "let_pass"),
+    ("POST", "token", "change_token"),
     ("POST", "pause", "pause"),
     ("POST", "resume", "resume"),
     ("POST", "release", "release"),
@@ -50,6 +51,11 @@ class Control:
     def __init__(self, state: State, world: World) -> None:
         self.state = state
         self.world = world
+
+    async def change_token(self, request: web.Request) -> web.Response:
+        """Have the bot's token be another one; the old one is refused from now on."""
+        self.state.token = await request.text()
+        return web.Response(status=204)
 
     async def add_person(self, request: web.Request) -> web.Response:
         asked = await _asked(request, wire.NewPerson)

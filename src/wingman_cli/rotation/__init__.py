@@ -1,0 +1,1 @@
+"""Rotation: every secret replaced while people work, the old one refused afterwards."""

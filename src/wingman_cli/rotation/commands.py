@@ -1,0 +1,61 @@
+"""``wingman rotate passwords | token-key | certificates | bot-token``; API keys have ``wingman keys rotate``."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wingman_cli.durations import duration
+from wingman_cli.screen import Screen
+from wingman_cli.session import Session
+
+if TYPE_CHECKING:
+    from wingman_cli.rotation.local_site import LocalSite
+
+
+def passwords(context: typer.Context) -> None:
+    """Change the password of every database role; processes start anew, one after another."""
+    from wingman_cli.rotation.procedures import rotate_passwords
+
+    asyncio.run(rotate_passwords(_site(context), Screen().say))
+
+
+def token_key(
+    context: typer.Context,
+    *,
+    overlap: Annotated[
+        str, typer.Option(help="How long tokens of the old key are still taken; at least as long as they live.")
+    ] = "65s",
+) -> None:
+    """Change the key that signs capabilities; both keys are taken for an overlap."""
+    from wingman_cli.rotation.procedures import rotate_token_key
+
+    asyncio.run(rotate_token_key(_site(context), Screen().say, duration(overlap, "--overlap")))
+
+
+def certificates(context: typer.Context) -> None:
+    """Change the CA and every certificate; those of the old one are refused at the end."""
+    from wingman_cli.rotation.procedures import rotate_certificates
+
+    asyncio.run(rotate_certificates(_site(context), Screen().say))
+
+
+def bot_token(context: typer.Context) -> None:
+    """Change the Telegram bot's token to the one that BOT_TOKEN holds, or that is typed or piped in."""
+    from wingman_cli.rotation.procedures import rotate_bot_token
+    from wingman_cli.telegram import TOKEN, known_to_telegram
+
+    session: Session = context.obj
+    new = session.environ.get(TOKEN, "") or typer.prompt("The new token", hide_input=True)
+
+    async def known(token: str) -> str:
+        return await known_to_telegram(token, session.environ)
+
+    asyncio.run(rotate_bot_token(_site(context), Screen().say, new.strip(), known))
+
+
+def _site(context: typer.Context) -> "LocalSite":
+    from wingman_cli.rotation.local_site import LocalSite
+
+    session: Session = context.obj
+    return LocalSite(session.instance, session.environ)
