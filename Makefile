@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup hooks run demo backup restore test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean test-env test-env-down prd-env prd-env-down
+.PHONY: help setup hooks run demo backup restore status test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean test-env test-env-down prd-env prd-env-down
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,12 +34,12 @@ run: $(READY) ## Start Wingman on this machine: embedded Postgres, gateway, API;
 demo: $(READY) ## Play the whole story on a private instance, three attacks included, and clean up
 	@$(BIN)/wingman demo --engine auto
 
-backup: $(READY) ## Back up database, signed checkpoint and claims into one file, and prove that it can be restored
-	@file="$(FILE)"; $(BIN)/wingman backup create $${file:+"$$file"} --prove
+backup: $(READY) ## Back up (ENV=test, ENV=prd) into one file, and prove that it can be restored
+	@file="$(FILE)"; $(BIN)/wingman backup create $${file:+"$$file"} --prove $(if $(ENV),--env $(ENV))
 
-restore: $(READY) ## Restore FILE=... into an empty deployment, verified against its checkpoint
+restore: $(READY) ## Restore FILE=... into an empty deployment (ENV=...), verified against its checkpoint
 	@[ -n "$(FILE)" ] || { echo "restore: say which backup: make restore FILE=backups/..."; exit 2; }
-	@$(BIN)/wingman backup restore "$(FILE)"
+	@$(BIN)/wingman backup restore "$(FILE)" $(if $(ENV),--env $(ENV))
 
 test-env: $(READY) ## Bring the TEST environment up from nothing: secrets, images, containers, healthy
 	@$(BIN)/wingman stack up --env test --engine auto
@@ -52,6 +52,9 @@ prd-env: $(READY) ## Bring PRD up; refuses missing, default and weak secrets of 
 
 prd-env-down: $(READY) ## Stop PRD, data kept; VOLUMES=1 deletes its database, after asking
 	@$(BIN)/wingman stack down --env prd $(if $(VOLUMES),--volumes)
+
+status: $(READY) ## Say in a few lines what is well and what is not (ENV=test, ENV=prd)
+	@$(BIN)/wingman status $(if $(ENV),--env $(ENV))
 
 test: $(READY) ## The whole suite with coverage (at least 95 % of lines and branches)
 	@rm -f .coverage .coverage.*

@@ -18,7 +18,10 @@ PATH="$top/.venv/bin:$PATH"
 command -v detect-secrets-hook >/dev/null || { echo "secret scan: no detect-secrets; run make setup" >&2; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-git show :.secrets.baseline | sed "s|file://tools/|file://$top/tools/|" >"$work/baseline"
+for name in .secrets.baseline tools/wingman_key.py; do
+  mkdir -p "$(dirname "$work/kept/$name")"
+  git show ":$name" >"$work/kept/$name"
+done
 
 # scan WHAT: the files whose names come on standard input, each ended by NUL, as the index in GIT_INDEX_FILE has them.
 scan() {
@@ -35,8 +38,7 @@ scan() {
   shopt -u nocasematch
   ((${#names[@]})) || return 0
   rm -rf "$tree"
-  mkdir "$tree"
-  cp "$work/baseline" "$tree/.secrets.baseline"
+  cp -R "$work/kept" "$tree"
   printf '%s\0' "${names[@]}" | git checkout-index --force --prefix="$tree/" -z --stdin
   env -u GIT_DIR -u GIT_INDEX_FILE git init --quiet "$tree" # the scanner asks git about its baseline
   # 3: a finding of the baseline has moved to another line, which only its copy here has to know.

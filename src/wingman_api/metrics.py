@@ -22,6 +22,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds; alerts look at 1.0."""
+VERDICTS: Final = ("TRUE", "FALSE", "UNVERIFIABLE", "ERROR")
 HEALTH: Final[Mapping[str, float]] = {"healthy": 1.0, "degraded": 0.5, "unhealthy": 0.0}
 
 
@@ -86,6 +87,8 @@ class Metrics:
         self._verdicts = Counter(
             "wingman_claims_verified", "Claims verified, by verdict.", ["verdict"], registry=self._registry
         )
+        for verdict in VERDICTS:  # there from the start: an increase from nothing to one is none to Prometheus
+            self._verdicts.labels(verdict)
 
     def request(self, method: str, route: str, status: int, seconds: float | None) -> None:
         """Count one request; ``route`` is the template, empty where none matched; a stream has no ``seconds``."""

@@ -22,9 +22,11 @@ from wingman_cli import (
     policy,
     receipts,
     requests,
+    status,
     up,
 )
 from wingman_cli.backup import commands as backup
+from wingman_cli.drill import commands as drill
 from wingman_cli.exits import exit_for
 from wingman_cli.instance import DEFAULT_DIRECTORY
 from wingman_cli.options import JSON_ASKED, VERBATIM
@@ -112,6 +114,7 @@ def build() -> typer.Typer:
         "Backups, and what becomes of them.",
         {"create": backup.create, "verify": backup.verify, "restore": backup.restore},
     )
+    _group(app, "stack", "The TEST and PRD environments, from images.", {"up": stack.up, "down": stack.down})
     _group(
         app,
         "rotate",
@@ -123,3 +126,20 @@ def build() -> typer.Typer:
             "bot-token": rotation.bot_token,
         },
     )
+    _group(app, "dr", "Disaster recovery.", {"drill": drill.drill})
+    app.command("status")(status.status)
+    app.command("migrate")(migrations.migrate)
+    app.command("openapi")(document.openapi)
+    return app
+
+
+def _group(
+    app: typer.Typer, name: str, text: str, commands: Mapping[str, Callable[..., None]], *, verbatim: bool = False
+) -> None:
+    group = typer.Typer(help=text, no_args_is_help=True)
+    for command_name, command in commands.items():
+        group.command(command_name, context_settings=VERBATIM if verbatim else {})(command)
+    app.add_typer(group, name=name)
+
+
+app: Final = build()

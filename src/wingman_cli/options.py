@@ -1,6 +1,7 @@
 """Options that several commands share, declared once."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,3 +36,9 @@ Engine = Annotated[
     Choice,
     typer.Option("--engine", help="Where no Docker engine answers: ask, start a private one (auto), or do without."),
 ]
+
+Env = Annotated[
+    str,
+    typer.Option("--env", "-e", help="An environment of containers, test or prd (default: the data directory's)."),
+]
+Root = Annotated[Path, typer.Option("--root", help="The clone of Wingman's repository.")]

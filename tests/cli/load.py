@@ -29,6 +29,14 @@ class Load:
     lost: list[str] = field(default_factory=list)
     """Whatever no repetition cured."""
     over: threading.Event = field(default_factory=threading.Event)
+    began: threading.Event = field(default_factory=threading.Event)
+    """Set once something was done."""
+
+    def on(self, seconds: float) -> None:
+        """Return once something more was done."""
+        before, deadline = self.done, time.monotonic() + seconds
+        while self.done == before and time.monotonic() < deadline:
+            self.over.wait(PAUSE)
 
     def story(self, http: httpx.Client) -> None:
         """A read is asked for, run, and seen to its end; one that the gateway's stop cut off is asked for again."""
@@ -42,6 +50,7 @@ class Load:
                 seen = self.send(http, "GET", f"/executions/{started['execution_id']}")
             if seen["state"] == "SUCCEEDED":
                 self.done += 1
+                self.began.set()
                 return
             self.again += 1
         raise AssertionError(f"an execution ended as {seen}")

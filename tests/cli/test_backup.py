@@ -274,7 +274,7 @@ async def test_another_deployments_backup_is_refused(world: World, backup: Path,
     with pytest.raises(LogCorrupt, match="and this is"):
         await procedures.put_back(replace(world.place(world.target), instance=other), backup, QUIET)
     (other.directory / "secrets" / "log-id").write_text(world.instance.log_id())
-    other._write_verifier_key()  # of the same name by now, and another key
+    other.write_verifier_key()  # of the same name by now, and another key
     with pytest.raises(LogCorrupt, match="was not signed by"):
         await procedures.put_back(replace(world.place(world.target), instance=other), backup, QUIET)
     path = tmp_path / "mine.tar"

@@ -42,8 +42,10 @@ class World:
         """Rotate under load; nothing of that may be lost."""
         key = self.instance.api_key_file("operator").read_text().strip()
         with under_load(self.up.api, lambda: key) as load:
+            assert load.began.wait(60)
             done = wingman(self.up.data_dir, "rotate", *words, **shell)
             told = load.done
+            load.on(60)
         assert done.returncode == 0, done.stderr + self.up.text
         assert load.lost == []
         assert load.done > told > 0, "it went on before and after"

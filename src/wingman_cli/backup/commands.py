@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from wingman_cli.options import Json
+from wingman_cli.options import Env, Json, Root
 from wingman_cli.screen import Screen
 from wingman_cli.session import Session
 
@@ -24,23 +24,25 @@ STAMP: Final = "%Y%m%dT%H%M%SZ"
 File = Annotated[Path, typer.Argument(help="A backup.")]
 
 
-def create(
+def create(  # noqa: PLR0913 - options of a command line
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="Where to (default: backups/ of the data directory, named by the time).")
+        Path | None, typer.Argument(help="Where to (default: backups/ beside the ledger, named by the time).")
     ] = None,
     *,
     prove: Annotated[
         bool, typer.Option("--prove", help="Restore it into a server of its own, too, and verify it there.")
     ] = False,
+    env: Env = "",
+    root: Root = Path(),
     as_json: Json = False,
 ) -> None:
     """Back up a deployment as it is now, while it runs: database, signed checkpoint and claims, in one file."""
     from wingman_cli.backup.procedures import check, create_backup, rehearse
 
-    now, place = datetime.now(UTC), _place(context)
-    path = file or place.instance.directory / "backups" / f"wingman-{place.instance.environment}-{now:{STAMP}}.tar"
-    screen = Screen(as_json=as_json)
+    now, screen = datetime.now(UTC), Screen(as_json=as_json)
+    place = _place(context, env, root, screen)
+    path = file or place.ledger.parent / "backups" / f"wingman-{place.instance.environment}-{now:{STAMP}}.tar"
     with _progress(screen) as progress:
         manifest, digest = asyncio.run(create_backup(place, path, now=now, progress=progress))
         if prove:
@@ -48,11 +50,13 @@ def create(
     _tell(screen, path, manifest, digest, f"Backed up {manifest.records} records and all that goes with them to {path}")
 
 
-def verify(
+def verify(  # noqa: PLR0913 - options of a command line
     context: typer.Context,
     file: File,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Do not try to restore it into a server of its own.")] = False,
+    env: Env = "",
+    root: Root = Path(),
     as_json: Json = False,
 ) -> None:
     """Prove that a backup can be used: it is whole and ours, and its log verifies once it is restored elsewhere."""
@@ -60,7 +64,7 @@ def verify(
 
     screen = Screen(as_json=as_json)
     with _progress(screen) as progress:
-        found, key, against = check(_place(context).instance, file, progress)
+        found, key, against = check(_place(context, env, root, screen).instance, file, progress)
         if not quick:
             asyncio.run(rehearse(found, key, against, progress))
     how = "whole and ours; not tried" if quick else "whole, ours, and it can be restored"
@@ -69,22 +73,27 @@ def verify(
     )
 
 
-def restore(context: typer.Context, file: File, *, as_json: Json = False) -> None:
+def restore(context: typer.Context, file: File, *, env: Env = "", root: Root = Path(), as_json: Json = False) -> None:
     """Restore a backup into a deployment that does not run and whose database is empty; verify it there."""
     from wingman_cli.backup.procedures import put_back
 
     screen = Screen(as_json=as_json)
     with _progress(screen) as progress:
-        manifest = asyncio.run(put_back(_place(context), file, progress))
+        manifest = asyncio.run(put_back(_place(context, env, root, screen), file, progress))
     if as_json:
         screen.document({"restored": str(file), **manifest.model_dump(mode="json")})
     else:
         screen.say(f"Restored {file}: {manifest.records} records, verified against their signed checkpoint.")
 
 
-def _place(context: typer.Context) -> "Place":
+def _place(context: typer.Context, env: str, root: Path, screen: Screen) -> "Place":
+    """Return the deployment that is meant: an environment of containers, else the data directory's."""
     from wingman_cli.backup.places import LocalPlace
 
+    if env:
+        from wingman_cli.stack.day_two import StackPlace, opened
+
+        return StackPlace(*opened(env, root, screen))
     session: Session = context.obj
     return LocalPlace(session.instance, session.environ)
 

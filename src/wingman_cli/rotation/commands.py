@@ -1,23 +1,25 @@
 """``wingman rotate passwords | token-key | certificates | bot-token``; API keys have ``wingman keys rotate``."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wingman_cli.durations import duration
+from wingman_cli.options import Env, Root
 from wingman_cli.screen import Screen
 from wingman_cli.session import Session
 
 if TYPE_CHECKING:
-    from wingman_cli.rotation.local_site import LocalSite
+    from wingman_cli.rotation.procedures import Site
 
 
-def passwords(context: typer.Context) -> None:
+def passwords(context: typer.Context, *, env: Env = "", root: Root = Path()) -> None:
     """Change the password of every database role; processes start anew, one after another."""
     from wingman_cli.rotation.procedures import rotate_passwords
 
-    asyncio.run(rotate_passwords(_site(context), Screen().say))
+    asyncio.run(rotate_passwords(_site(context, env, root), Screen().say))
 
 
 def token_key(
@@ -26,21 +28,23 @@ def token_key(
     overlap: Annotated[
         str, typer.Option(help="How long tokens of the old key are still taken; at least as long as they live.")
     ] = "65s",
+    env: Env = "",
+    root: Root = Path(),
 ) -> None:
     """Change the key that signs capabilities; both keys are taken for an overlap."""
     from wingman_cli.rotation.procedures import rotate_token_key
 
-    asyncio.run(rotate_token_key(_site(context), Screen().say, duration(overlap, "--overlap")))
+    asyncio.run(rotate_token_key(_site(context, env, root), Screen().say, duration(overlap, "--overlap")))
 
 
-def certificates(context: typer.Context) -> None:
+def certificates(context: typer.Context, *, env: Env = "", root: Root = Path()) -> None:
     """Change the CA and every certificate; those of the old one are refused at the end."""
     from wingman_cli.rotation.procedures import rotate_certificates
 
-    asyncio.run(rotate_certificates(_site(context), Screen().say))
+    asyncio.run(rotate_certificates(_site(context, env, root), Screen().say))
 
 
-def bot_token(context: typer.Context) -> None:
+def bot_token(context: typer.Context, *, env: Env = "", root: Root = Path()) -> None:
     """Change the Telegram bot's token to the one that BOT_TOKEN holds, or that is typed or piped in."""
     from wingman_cli.rotation.procedures import rotate_bot_token
     from wingman_cli.telegram import TOKEN, known_to_telegram
@@ -51,11 +55,16 @@ def bot_token(context: typer.Context) -> None:
     async def known(token: str) -> str:
         return await known_to_telegram(token, session.environ)
 
-    asyncio.run(rotate_bot_token(_site(context), Screen().say, new.strip(), known))
+    asyncio.run(rotate_bot_token(_site(context, env, root), Screen().say, new.strip(), known))
 
 
-def _site(context: typer.Context) -> "LocalSite":
+def _site(context: typer.Context, env: str, root: Path) -> "Site":
+    """Return the deployment that is meant: an environment of containers, else the data directory's."""
     from wingman_cli.rotation.local_site import LocalSite
 
+    if env:
+        from wingman_cli.stack.day_two import StackSite, opened
+
+        return StackSite(*opened(env, root, Screen()))
     session: Session = context.obj
     return LocalSite(session.instance, session.environ)

@@ -31,7 +31,7 @@ def up(
 
     screen, environment = Screen(), Environment.of(env, root)
     judged_secrets(environment)
-    stack = Stack(environment, os.environ, engine=_engine(engine, screen), tell=screen.say)
+    stack = Stack(environment, os.environ, engine=engine_address(engine, screen), tell=screen.say)
     started = stack.up(build=build)
     compose = f"docker compose -f {environment.compose_file.relative_to(environment.root)} -p {environment.project}"
     here = environment.config.relative_to(environment.root)
@@ -71,12 +71,12 @@ def down(
         )
         if not yes and not (sys.stdin.isatty() and typer.confirm("Delete it?", default=False)):
             raise typer.Exit(1)
-    Stack(environment, os.environ, engine=_engine(Choice.NONE, screen), tell=screen.say).down(volumes=volumes)
+    Stack(environment, os.environ, engine=engine_address(Choice.NONE, screen), tell=screen.say).down(volumes=volumes)
     kept = "its data are gone; keys and secrets are kept" if volumes else "its data are kept"
     screen.say(f"{environment.title} is stopped; {kept}.")
 
 
-def _engine(choice: Choice, screen: Screen) -> str:
+def engine_address(choice: Choice, screen: Screen) -> str:
     """Return the address of the engine; raise ``Unavailable`` where none answers."""
     from wingman_cli.engine import EngineSource
     from wingman_cli.up import confirm

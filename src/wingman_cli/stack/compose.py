@@ -37,6 +37,11 @@ class Compose:
         files = ("--file", str(environment.compose_file), "--project-name", environment.project)
         return self._run([*self._program, *files, *arguments], limit)
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What the programs inherit."""
+        return self._environ
+
     def docker(self, arguments: list[str]) -> str:
         """Run docker itself, like ``__call__``."""
         return self._run([_docker(self._environ), *arguments], LIMIT)

@@ -8,7 +8,7 @@ import json
 import stat
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,9 +69,8 @@ class Stack:
         first, values = judged_secrets(environment)
         deployment = Deployment(environment)
         deployment.prepare(values, now=datetime.now(UTC))
-        facts = self._facts()
-        write_machine_file(environment.machine_file, facts)
-        compose = Compose(environment, self._environ, engine=self._engine)
+        write_machine_file(environment.machine_file, self._facts())
+        compose = self.compose()
         if build:
             self._step("building the images (the first time takes minutes)", lambda: compose("build", "--quiet"))
         hand_over(environment, compose.docker)
@@ -87,14 +86,49 @@ class Stack:
             self._step("starting the bot", lambda: self._start(compose, [BOT], *recreate))
         else:
             compose("rm", "--stop", "--force", BOT)
-        port = facts.get(environment.port_variable) or PORTS[environment.name]
-        api = f"http://127.0.0.1:{port}"
+        api = self.address()
         self._step("waiting for the API to find everything healthy", lambda: _until_healthy(api))
         return Started(api, first, with_bot)
 
+    def database_alone(self) -> None:
+        """Start Postgres, on an empty volume where there is none, and nothing else."""
+        environment = self._environment
+        _, values = judged_secrets(environment)
+        Deployment(environment).prepare(values, now=datetime.now(UTC))
+        write_machine_file(environment.machine_file, self._facts())
+        compose = self.compose()
+        if not compose("images", "--quiet", "api").strip():
+            self._step("building the images", lambda: compose("build", "--quiet"))
+        hand_over(environment, compose.docker)
+        self._step("starting Postgres", lambda: self._start(compose, ["postgres"]))
+
+    def renew(self, services: Sequence[str]) -> None:
+        """Hand out what the containers are given now, and make these anew with it, one after another, until healthy."""
+        environment = self._environment
+        _, values = judged_secrets(environment)
+        Deployment(environment).prepare(values, now=datetime.now(UTC))
+        compose = self.compose()
+        hand_over(environment, compose.docker)
+        for service in services:
+            self._start(compose, [service], "--force-recreate", "--no-deps")
+        _until_healthy(self.address())
+
+    def running(self) -> set[str]:
+        """Return the services that have a container that runs."""
+        return set(self.compose()("ps", "--services", "--status", "running").split())
+
+    def compose(self) -> Compose:
+        """Return the environment's compose project."""
+        return Compose(self._environment, self._environ, engine=self._engine)
+
+    def address(self) -> str:
+        """Return where the API is published."""
+        port = self._facts().get(self._environment.port_variable) or PORTS[self._environment.name]
+        return f"http://127.0.0.1:{port}"
+
     def down(self, *, volumes: bool) -> None:
         """Stop and remove the containers; the data stay unless ``volumes``."""
-        Compose(self._environment, self._environ, engine=self._engine)("down", *(("--volumes",) if volumes else ()))
+        self.compose()("down", *(("--volumes",) if volumes else ()))
 
     def _start(self, compose: Compose, services: list[str], *options: str) -> None:
         try:
