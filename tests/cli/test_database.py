@@ -48,7 +48,7 @@ def data_dir(tmp_path: Path) -> Path:
     """With the log's public key, which ``audit verify`` reads first."""
     instance = Instance(tmp_path)
     create_checkpoint_key(instance.checkpoint_key)
-    instance._write_verifier_key()
+    instance.write_verifier_key()
     return tmp_path
 
 
