@@ -34,6 +34,8 @@ class Snapshot:
     """healthy, degraded or unhealthy, by component."""
     pending: Mapping[str, int] | None
     """Requests that wait for people, by risk level; None where the database does not answer."""
+    behind: int | None
+    """Events that the slowest consumer has not handled; None where the database does not answer."""
     disk_free: float | None
     """Of 1, where claims are kept; None where that cannot be told."""
 
@@ -54,6 +56,9 @@ class _State(Collector):
             for level, count in self._snapshot.pending.items():
                 waiting.add_metric([level], count)
             yield waiting
+        if self._snapshot.behind is not None:
+            text = "Events that the slowest durable consumer, such as the bot, has not handled."
+            yield GaugeMetricFamily("wingman_events_behind", text, value=self._snapshot.behind)
         if self._snapshot.disk_free is not None:
             text = "Free space on the disk where claims are kept, of 1."
             yield GaugeMetricFamily("wingman_disk_free_ratio", text, value=self._snapshot.disk_free)

@@ -77,17 +77,16 @@ def replace_token(instance: Instance, token: str) -> None:
     write_private(_file(instance), json.dumps(document).encode("ascii"))
 
 
-async def known_to_telegram(token: str, environ: Mapping[str, str]) -> str:
+async def known_to_telegram(token: str, address: str) -> str:
     """Return the name of the bot with that token; raise ``SettingInvalid`` for none, ``Unavailable`` for no answer."""
     import httpx
 
     from wingman_bot.settings import BOT_TOKEN, TELEGRAM
 
     if BOT_TOKEN.fullmatch(token):
-        address = environ.get("WINGMAN_TELEGRAM_API", TELEGRAM).rstrip("/")
         try:
             async with httpx.AsyncClient(timeout=10) as http:
-                response = await http.get(f"{address}/bot{token}/getMe")
+                response = await http.get(f"{address.rstrip('/') or TELEGRAM}/bot{token}/getMe")
                 if response.is_success:
                     return str(response.json()["result"]["username"])
         except (httpx.HTTPError, ValueError, KeyError) as error:

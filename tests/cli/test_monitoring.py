@@ -65,7 +65,15 @@ def test_a_verdict_is_counted_from_nothing(up: Up):
 
 def test_the_alerts_are_the_guides_table_and_have_what_alertmanager_shows():
     assert {rule["alert"] for rule in rules()} == {
-        *("WingmanUnhealthy", "WingmanDown", "WingmanSlow", "WingmanManyPending", "WingmanFalseClaim", "WingmanDiskLow")
+        *(
+            "WingmanUnhealthy",
+            "WingmanDown",
+            "WingmanBotBehind",
+            "WingmanSlow",
+            "WingmanManyPending",
+            "WingmanFalseClaim",
+            "WingmanDiskLow",
+        )
     }
     for rule in rules():
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}

@@ -131,7 +131,7 @@ def test_a_bots_token_that_was_replaced_never_comes_back(instance: Instance):
 
 async def test_telegram_that_does_not_answer_is_no_reason_to_change_anything():
     with pytest.raises(Unavailable, match="does not answer"):
-        await known_to_telegram("123456:AAsecret", {"WINGMAN_TELEGRAM_API": "http://127.0.0.1:9"})
+        await known_to_telegram("123456:AAsecret", "http://127.0.0.1:9")
 
 
 async def test_a_renewal_that_nobody_serves_any_more_is_said(instance: Instance, monkeypatch: pytest.MonkeyPatch):

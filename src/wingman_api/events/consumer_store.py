@@ -23,6 +23,7 @@ c.name, c.owner, c.cursor, c.revision, c.updated_at,
 """
 GET: Final = f"SELECT {COLUMNS} FROM event_consumer c WHERE c.name = $1"  # noqa: S608 - a constant of ours
 LIST: Final = f"SELECT {COLUMNS} FROM event_consumer c ORDER BY c.name"  # noqa: S608
+READ_BEHIND: Final = "SELECT coalesce(max((SELECT last FROM event_head) - cursor), 0) FROM event_consumer"
 TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('event_consumer ' || lower($1), 0))"
 """One after the other, until the transaction ends; a statement of its own, so that the next one sees what was made."""
 OWNED: Final = "SELECT count(*) FROM event_consumer WHERE lower(owner) = lower($1)"
@@ -88,6 +89,12 @@ class ConsumerStore:
         """Return every consumer, by name."""
         async with self._database.connection() as connection:
             return tuple(Consumer(**row) for row in await connection.fetch(LIST))
+
+    async def behind(self) -> int:
+        """Return how many events the slowest consumer has not handled yet; 0 without any consumer."""
+        async with self._database.connection() as connection:
+            behind: int = await connection.fetchval(READ_BEHIND)
+            return behind
 
     async def create(
         self, name: str, owner: str, cursor: int, notes: Mapping[str, str | None], now: datetime

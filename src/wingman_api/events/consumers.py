@@ -37,6 +37,10 @@ class Consumers:
         """Return the caller's consumers; an operator sees all."""
         return tuple(consumer for consumer in await self._store.list() if _may(caller, consumer))
 
+    async def behind(self) -> int:
+        """Return how many events the slowest consumer has not handled yet."""
+        return await self._store.behind()
+
     async def get(self, name: str, caller: Caller) -> Consumer:
         """Return a consumer; raise ``WingmanError`` (CONSUMER_UNKNOWN) or ``CallerRefused`` (PERSON_MISMATCH)."""
         consumer = await self._store.get(name)

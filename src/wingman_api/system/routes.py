@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from wingman_api.approvals.requests import Requests
+from wingman_api.events.consumers import Consumers
 from wingman_api.metrics import CONTENT_TYPE, Metrics, Snapshot, disk_free
 from wingman_api.problems import declared
 from wingman_api.system.health import Health
@@ -56,9 +57,11 @@ async def get_metrics(request: Request, looking: Looking) -> Response:
     """Return counters and states for Prometheus: numbers alone, no names of people or workers."""
     report = await looking.look()
     pending: dict[str, int] | None = None
+    behind: int | None = None
     if report.database == "healthy":
         waiting = await cast("Requests", request.app.state.requests).waiting()
         pending = {level.name: count for level, count in waiting.items()}
+        behind = await cast("Consumers", request.app.state.consumers).behind()
     components = {
         "database": report.database,
         "gateway": report.gateway,
@@ -66,7 +69,7 @@ async def get_metrics(request: Request, looking: Looking) -> Response:
         "feed": report.feed,
     }
     free = disk_free(cast("Path", request.app.state.ledger_directory))
-    text = cast("Metrics", request.app.state.metrics).text(Snapshot(components, pending, free))
+    text = cast("Metrics", request.app.state.metrics).text(Snapshot(components, pending, behind, free))
     return Response(text, media_type=CONTENT_TYPE)
 
 

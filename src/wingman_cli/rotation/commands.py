@@ -52,10 +52,7 @@ def bot_token(context: typer.Context, *, env: Env = "", root: Root = Path()) -> 
     session: Session = context.obj
     new = session.environ.get(TOKEN, "") or typer.prompt("The new token", hide_input=True)
 
-    async def known(token: str) -> str:
-        return await known_to_telegram(token, session.environ)
-
-    asyncio.run(rotate_bot_token(_site(context, env, root), Screen().say, new.strip(), known))
+    asyncio.run(rotate_bot_token(_site(context, env, root), Screen().say, new.strip(), known_to_telegram))
 
 
 def _site(context: typer.Context, env: str, root: Path) -> "Site":

@@ -37,6 +37,10 @@ class LocalSite:
         """Return the one that the bot uses."""
         return kept_token(self.instance)
 
+    def telegram(self) -> str:
+        """Return what the shell says."""
+        return self.environ.get("WINGMAN_TELEGRAM_API", "")
+
     def replace_bot_token(self, token: str) -> None:
         """Keep another one."""
         replace_token(self.instance, token)

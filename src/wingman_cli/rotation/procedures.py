@@ -42,6 +42,10 @@ class Site(Protocol):
         """Return the token that the bot uses; empty where there is no bot."""
         ...
 
+    def telegram(self) -> str:
+        """Return the Bot API server that the bot speaks to; empty for Telegram's own."""
+        ...
+
     def replace_bot_token(self, token: str) -> None:
         """Have the bot use another one from its next start on."""
         ...
@@ -102,7 +106,7 @@ async def rotate_certificates(site: Site, tell: Tell) -> None:
     tell(f"Certificates of the old CA are refused. Tools need theirs again, and the CA's: {site.instance.pki}")
 
 
-async def rotate_bot_token(site: Site, tell: Tell, new: str, known: Callable[[str], Awaitable[str]]) -> None:
+async def rotate_bot_token(site: Site, tell: Tell, new: str, known: Callable[[str, str], Awaitable[str]]) -> None:
     """Change the bot's token to one that Telegram has for the same bot; ``known`` asks it, and returns a name."""
     old = site.bot_token()
     # 1. It is another token of the same bot, and Telegram knows it.
@@ -112,7 +116,7 @@ async def rotate_bot_token(site: Site, tell: Tell, new: str, known: Callable[[st
             "this is no new token of the bot here" if old else "there is no bot here",
             hint="@BotFather makes one: /revoke, then choose the bot; type or pipe it in, or put it into BOT_TOKEN",
         )
-    name = await known(new)
+    name = await known(new, site.telegram())
     # 2. The bot starts anew with it, and goes on where it was: the API keeps its place.
     site.replace_bot_token(new)
     await site.renew("bot")

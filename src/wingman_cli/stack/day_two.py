@@ -119,6 +119,10 @@ class StackSite:
         values = read(self.environment.secrets_file)
         return values[TOKEN] if wants_bot(values) else ""
 
+    def telegram(self) -> str:
+        """Return what the secrets file says."""
+        return read(self.environment.secrets_file).get("WINGMAN_TELEGRAM_API", "")
+
     def replace_bot_token(self, token: str) -> None:
         """Write another one into the secrets file."""
         path = self.environment.secrets_file
