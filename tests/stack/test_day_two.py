@@ -140,16 +140,16 @@ async def test_bot_token(stack: Stack, telegram: Telegram, operators: tuple[Chat
 def drilled(stack: Stack, verb: str) -> tuple[int, str]:
     """Run a drill whose stages get this decision; return its exit code and what it printed."""
     words = [BIN / "wingman", "dr", "drill", "--env", "test"]
-    drill = subprocess.Popen(
-        words, cwd=stack.clone, env=stack.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert drill.stdout
     said = ""
-    for line in drill.stdout:
-        said += line
-        if "waits for approval of" in line:
-            stack.wingman(verb, line.split()[-1])
-    return drill.wait(600), said
+    with subprocess.Popen(
+        words, cwd=stack.clone, env=stack.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as drill:
+        assert drill.stdout
+        for line in drill.stdout:
+            said += line
+            if "waits for approval of" in line:
+                stack.wingman(verb, line.split()[-1])
+        return drill.wait(600), said
 
 
 def test_a_drill_stops_nothing_that_somebody_has_not_signed_off(stack: Stack):

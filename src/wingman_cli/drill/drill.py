@@ -147,7 +147,7 @@ class Drill:
             wishes = {
                 name: client.request(
                     {
-                        "worker_id": "drill",
+                        "worker_id": WORKER,
                         "task_name": f"Disaster drill of {report.environment}, {self.now:%Y-%m-%d %H:%M}: {name}",
                         "instruction": text.format(**words),
                     }
