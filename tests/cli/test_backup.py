@@ -173,6 +173,16 @@ async def test_claims_come_back_in_whole_lines_and_newer_ones_are_kept(world: Wo
     assert (ledger.read_bytes(), beside.read_bytes()) == (b'{"claim":"another"}\n', whole)
 
 
+async def test_claims_that_cannot_be_written_are_said_with_a_way_out(world: World, backup: Path):
+    world.instance.ledger.unlink()
+    world.instance.ledger.mkdir()
+    (world.instance.ledger / "in the way").touch()
+    with pytest.raises(SettingInvalid, match="restored and verified, but the claims") as caught:
+        await procedures.put_back(world.place(world.target), backup, QUIET)
+    assert f"tar -xOf {backup} claims_audit.jsonl" in caught.value.hint
+    assert await world.rows(world.target, "execution_audit")
+
+
 def flipped(data: bytes) -> bytes:
     place = random.randrange(len(data) - len(archive.END))  # the tar's end is zeros that only have to be there
     return data[:place] + bytes([data[place] ^ 1 << random.randrange(8)]) + data[place + 1 :]

@@ -27,7 +27,8 @@ File = Annotated[Path, typer.Argument(help="A backup.")]
 def create(  # noqa: PLR0913 - options of a command line
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="Where to (default: backups/ beside the ledger, named by the time).")
+        Path | None,
+        typer.Argument(help="Where to (default: a file in data/backups or in the data directory, named by the time)."),
     ] = None,
     *,
     prove: Annotated[
@@ -42,7 +43,7 @@ def create(  # noqa: PLR0913 - options of a command line
 
     now, screen = datetime.now(UTC), Screen(as_json=as_json)
     place = _place(context, env, root, screen)
-    path = file or place.ledger.parent / "backups" / f"wingman-{place.instance.environment}-{now:{STAMP}}.tar"
+    path = file or place.backups / f"wingman-{place.instance.environment}-{now:{STAMP}}.tar"
     with _progress(screen) as progress:
         manifest, digest = asyncio.run(create_backup(place, path, now=now, progress=progress))
         if prove:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from wingman_cli.audit import verify_log
 from wingman_cli.backup.programs import HostPrograms, Programs
-from wingman_cli.database import connection_of
+from wingman_cli.database import connection_of, server_of
 from wingman_cli.embedded_db import OWNER, EmbeddedPostgres
 from wingman_cli.instance import Instance
-from wingman_core.errors import Code, SettingInvalid
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -50,6 +49,11 @@ class Place(Protocol):
         """Its claims."""
         ...
 
+    @property
+    def backups(self) -> Path:
+        """Where backups go that are given no place."""
+        ...
+
     def running(self) -> AbstractAsyncContextManager[Database]:
         """Yield its database, whether or not the deployment runs."""
         ...
@@ -83,33 +87,36 @@ class LocalPlace:
         """The claims of the data directory."""
         return self.instance.ledger
 
+    @property
+    def backups(self) -> Path:
+        """A directory of the data directory."""
+        return self.instance.directory / "backups"
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Database]:
         """Yield the database; raise ``SettingInvalid`` where the directory has none."""
-        if not self.environ.get(URL) and not (self.instance.postgres / "PG_VERSION").exists():
-            raise SettingInvalid(
-                Code.SETTING_INVALID,
-                f"there is no database in {self.instance.directory}",
-                hint=f"run wingman up once, name the directory with --data-dir, or set {URL}",
-            )
-        async with self._database() as database:
-            yield database
+        if named := self._named():
+            yield named
+            return
+        async with server_of(self.instance) as server:
+            yield HostDatabase(HostPrograms(server.connection(OWNER), self.environ))
 
     @asynccontextmanager
     async def stopped(self) -> AsyncIterator[Database]:
         """Yield the database, made where there is none, while no ``up`` runs on the directory."""
         with self.instance.held():
-            async with self._database() as database:
+            if named := self._named():
+                yield named
+                return
+            async with embedded(self.instance.postgres, self.instance.passwords()) as database:
                 yield database
 
-    @asynccontextmanager
-    async def _database(self) -> AsyncIterator[Database]:
-        if address := self.environ.get(URL, ""):
-            connection = connection_of(address, self.environ.get("DB_PASSWORD", ""))
-            yield HostDatabase(HostPrograms(connection, self.environ))
-            return
-        async with embedded(self.instance.postgres, self.instance.passwords()) as database:
-            yield database
+    def _named(self) -> HostDatabase | None:
+        """Return the database that the shell names, if it does."""
+        if not (address := self.environ.get(URL, "")):
+            return None
+        connection = connection_of(address, self.environ.get("DB_PASSWORD", ""))
+        return HostDatabase(HostPrograms(connection, self.environ))
 
 
 @asynccontextmanager

@@ -101,7 +101,14 @@ async def put_back(place: Place, path: Path, progress: "Progress") -> Manifest:
         # 3. The database, and the proof that its log is the one that was signed.
         await _put_back(database, found, key, against, progress)
     # 4. The claims, where nobody has any newer.
-    _put_ledger_back(place.ledger, found)
+    try:
+        _put_ledger_back(place.ledger, found)
+    except OSError as error:
+        raise SettingInvalid(
+            Code.SETTING_INVALID,
+            f"the database is restored and verified, but the claims cannot be written: {error}",
+            hint=f"as somebody who may: tar -xOf {path} {archive.LEDGER} > {place.ledger}",
+        ) from error
     return found.manifest
 
 

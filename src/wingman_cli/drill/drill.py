@@ -75,7 +75,7 @@ class Drill:
     def run(self) -> Path:
         """Walk the stages; return the report's path. Raises ``WingmanError`` after writing how far it came."""
         report = Report(self.place.environment.name, self.now)
-        path = self.place.environment.data / "drills" / f"{self.now:%Y%m%dT%H%M%SZ}.md"
+        path = self.place.environment.root / "data" / "drills" / f"{self.now:%Y%m%dT%H%M%SZ}.md"
         outcome = "It was cut off."
         try:
             asyncio.run(self._walk(report, path.with_suffix(".tar")))

@@ -57,6 +57,11 @@ class StackPlace:
         """Its claims, on this machine's disk."""
         return self.environment.data / "claims_audit.jsonl"
 
+    @property
+    def backups(self) -> Path:
+        """Beside the environments' data, which belong to their containers' users."""
+        return self.environment.root / "data" / "backups"
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Database]:
         """Yield the database of an environment that is up; raise ``Unavailable`` where its Postgres is not."""
