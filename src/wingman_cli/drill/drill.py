@@ -31,7 +31,8 @@ STAGES: Final[Mapping[str, str]] = {
     "validate": "Compare what is there with what was there.",
 }
 POLL: Final = 1.0
-ALL: Final = 1000
+MOST: Final = 100
+"""Requests that are compared."""
 
 
 @dataclass
@@ -124,7 +125,7 @@ class Drill:
 
     def _pending(self) -> frozenset[str]:
         with self._client() as client:
-            return frozenset(each.id for each in client.pending(ALL).pending)
+            return frozenset(each.id for each in client.pending(MOST).pending)
 
     def _validated(self, before: Inventory) -> str:
         """Return what was compared; raise ``LogCorrupt`` or ``ApprovalRefused`` for what did not come back."""
