@@ -78,4 +78,3 @@ else
   docker -H "$address" load -q <"$postgres" >/dev/null
 fi
 printf '%s\n' WINGMAN_PYTHON_IMAGE=wingman-base/python:local WINGMAN_POSTGRES_IMAGE=wingman-base/postgres:local
-[[ ! -s $authorities ]] || printf 'WINGMAN_PIP_CERT=%s\n' "$authorities"

@@ -34,6 +34,7 @@ from wingman_cli.rotation import commands as rotation
 from wingman_cli.screen import Screen
 from wingman_cli.session import Session
 from wingman_cli.stack import commands as stack
+from wingman_cli.stack import doctor_command
 from wingman_core.errors import WingmanError
 
 EXITS_HELP: Final = (
@@ -128,6 +129,7 @@ def build() -> typer.Typer:
     )
     _group(app, "dr", "Disaster recovery.", {"drill": drill.drill})
     app.command("status")(status.status)
+    _group(app, "doctor", "Proofs about a deployment that runs.", {"boundary": doctor_command.boundary})
     app.command("migrate")(migrations.migrate)
     app.command("openapi")(document.openapi)
     return app

@@ -102,6 +102,7 @@ class Executor:
         records: Records,
         refusals: Refusals,
         turns: Turns,
+        permit: Callable[[], None],
         unsettled: asyncio.Event,
         now: Callable[[], datetime],
         clock: Callable[[], float],
@@ -110,6 +111,7 @@ class Executor:
     ) -> None:
         """Take who judges, and the collaborators; ``new_id`` makes ``exe_`` ids, ``clock`` is monotonic seconds.
 
+        ``permit`` raises where nothing may be executed now.
         ``unsettled`` is set whenever the log may lack an outcome, or hold an INTENT that nobody will act on.
         """
         self._judge = judge
@@ -120,6 +122,7 @@ class Executor:
         self._records = records
         self._refusals = refusals
         self._turns = turns
+        self._permit = permit
         self._unsettled = unsettled
         self._now = now
         self._clock = clock
@@ -189,6 +192,7 @@ class Executor:
             if waited:
                 # Whoever was first may have changed everything, and time has passed.
                 judged = await self._judge.judge(attempt, token, command, caller)
+            self._permit()
             # 6. Spend and append INTENT in one transaction. From here on nothing may end this task but its end.
             execution.enter(Stage.SPENDING)
             intent = self._records.intent(attempt, execution.id)

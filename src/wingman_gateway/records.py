@@ -5,7 +5,7 @@ what a worker wrote is kept only where it parsed (as the canonical command).
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -17,6 +17,7 @@ from wingman_core.errors import WingmanError
 from wingman_core.target import Target, targets_digest
 
 MESSAGE_LIMIT: Final = 500
+FINDINGS_LIMIT: Final = 20
 
 
 @dataclass(slots=True)
@@ -59,6 +60,17 @@ class Records:
         """Return the record that stands for ``number`` more refusals of one client and reason."""
         evidence = _json(gateway=self._gateway_id, folded=number)
         return replace(self._of(RecordKind.REFUSED, Attempt(client)), reason=reason, evidence=evidence)
+
+    def boundary(self, findings: Sequence[str], containers: int) -> AuditRecord:
+        """Return the verdict on the privilege boundary: SUCCEEDED, or FAILED with the first finding."""
+        shown = [finding[:MESSAGE_LIMIT] for finding in findings[:FINDINGS_LIMIT]]
+        record = self._of(RecordKind.BOUNDARY, Attempt(""))
+        return replace(
+            record,
+            outcome="FAILED" if findings else "SUCCEEDED",
+            reason=shown[0] if shown else "",
+            evidence=_json(gateway=self._gateway_id, containers=containers, findings=shown, found=len(findings)),
+        )
 
     def owns(self, intent: AuditRecord) -> bool:
         """Whether this gateway wrote the INTENT: another one's engine cannot testify about it."""

@@ -27,6 +27,7 @@ from structlog.typing import FilteringBoundLogger
 from wingman_core.errors import Code, SettingInvalid, WingmanError
 from wingman_gateway.audit_log import AuditLog
 from wingman_gateway.audit_store import AuditStore, Pool, open_pool
+from wingman_gateway.boundary_watch import BoundaryWatch, Seen
 from wingman_gateway.callers import Callers
 from wingman_gateway.engine import Engine as DockerEngine
 from wingman_gateway.execution import Engine as Acting
@@ -55,7 +56,7 @@ OPTIONS: Final = (
 EXIT_SETTING: Final = 2
 
 
-class Engine(Acting, Showing, Protocol):
+class Engine(Acting, Showing, Seen, Protocol):
     """The Docker engine, as ``wingman_gateway.engine.Engine`` adapts it."""
 
 
@@ -89,6 +90,16 @@ class Gateway:
         # By default an execution is the business of whoever has its journal, which is locked: no two gateways
         # that share a log can take each other's running executions for abandoned ones.
         records = Records(settings.environment, settings.gateway_id or journal.identity(), now=sources.now)
+        self._boundary = BoundaryWatch(
+            settings.boundary_project,
+            engine=engine,
+            audit=self._audit,
+            records=records,
+            interval=settings.boundary_interval,
+            stops=settings.boundary_stops and bool(settings.boundary_project),
+            clock=sources.clock,
+            log=log,
+        )
         self._refusals = Refusals(self._audit, records, log, clock=sources.clock)
         self.unsettled: Final = asyncio.Event()
         judge = Judge(
@@ -103,6 +114,7 @@ class Gateway:
             records=records,
             refusals=self._refusals,
             turns=Turns(wait=settings.target_wait),
+            permit=self._boundary.require,
             unsettled=self.unsettled,
             now=sources.now,
             clock=sources.clock,
@@ -148,6 +160,8 @@ class Gateway:
         await self._publish(dict.fromkeys(PARTS, False))
         await self._audit.start()
         self._loops = [asyncio.create_task(self._health.settle()), asyncio.create_task(self._health.watch())]
+        if self._settings.boundary_project:
+            self._loops.append(asyncio.create_task(self._boundary.watch()))
         await self._server.start()
         self._log.info("listening", address=self._settings.gateway_listen, port=port)
         return port

@@ -60,6 +60,13 @@ class Settings(BaseSettings):
     health_file: Path | None = None
     """Written at every look that finds the gateway fit, for a supervisor without a certificate."""
 
+    boundary_project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{0,64}$")] = ""
+    """The compose project whose privilege boundary is watched; empty: none, as where there are no containers."""
+    boundary_interval: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    """Seconds between two looks at it."""
+    boundary_stops: bool = False
+    """Whether nothing is executed while it is violated."""
+
     output_limit: Annotated[int, Field(ge=1024, le=64 << 20)] = 1 << 20
     """Bytes of output that are streamed; the digest covers all of it."""
     excerpt_limit: Annotated[int, Field(ge=0, le=64 << 10)] = 4096

@@ -34,10 +34,10 @@ from wingman_core.verdict import BlastRadius
 from wingman_gateway.audit_reader import AuditReader
 from wingman_gateway.audit_store import open_pool
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Testimony
-from wingman_gateway.execution import Engine
+from wingman_gateway.engine.fleet import Fleet
 from wingman_gateway.journal import Journal
 from wingman_gateway.policy import Policy
-from wingman_gateway.server import Gateway, Sources, new_execution_id
+from wingman_gateway.server import Engine, Gateway, Sources, new_execution_id
 from wingman_gateway.settings import Settings, load
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
@@ -96,6 +96,7 @@ class FakeEngine:
         self.refusing: dict[str, Exception] = {}
         """What is raised instead of testimony, by execution id."""
         self.down = False
+        self.seen = Fleet((), (), (), "/var/lib/docker")
         self.resolving = asyncio.Event()
         self.resolving.set()
 
@@ -128,6 +129,10 @@ class FakeEngine:
     async def blast_radius(self, _op: Operation, targets: Sequence[Target]) -> BlastRadius:
         self._answer()
         return BlastRadius("web stops", reversible=True, stops=tuple(target.name for target in targets))
+
+    async def fleet(self) -> Fleet:
+        self._answer()
+        return self.seen
 
     async def state(self, target: Target) -> ContainerState:
         self._answer()

@@ -110,6 +110,7 @@ def test_every_code_that_can_reach_the_edge_has_a_status():
         Code.APPROVAL_SELF,
         Code.APPROVAL_TWICE,
         Code.APPROVAL_SIGN_OFF,
+        Code.BACKUP_INVALID,
         Code.OPERATION_MISMATCH,
         Code.EXECUTION_UNKNOWN,
         Code.EVENTS_LOST,

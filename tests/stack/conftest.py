@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (REPOSITORY / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, place / name)
-    (place / ".venv").symlink_to(REPOSITORY / ".venv")
+    (place / ".venv").mkdir()
+    (place / ".venv" / "bin").symlink_to(REPOSITORY / ".venv" / "bin")
+    (place / ".venv" / ".ready").touch()
     return place
 
 
@@ -54,7 +56,11 @@ def machine(engine_url: str) -> dict[str, str]:
     )
     assert made.returncode == 0, made.stderr
     facts = dict(line.split("=", 1) for line in made.stdout.splitlines())
-    return facts | {"WINGMAN_DOCKER_HOST": engine_url, "WINGMAN_TEST_PORT": str(free_port())}
+    return facts | {
+        "WINGMAN_DOCKER_HOST": engine_url,
+        "WINGMAN_TEST_PORT": str(free_port()),
+        "WINGMAN_PRD_PORT": str(free_port()),
+    }
 
 
 def free_port() -> int:
@@ -66,12 +72,11 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def bare(clone: Path, machine: dict[str, str]) -> Iterator[Stack]:
+def bare(clone: Path, machine: dict[str, str]) -> Stack:
     """TEST as the first ``make test-env`` brings it up: no bot yet."""
     stack = Stack(clone, machine, "test")
     stack.said = stack.make("test-env")
-    yield stack
-    stack.compose("down", "--volumes", "--timeout", "5")
+    return stack
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +103,7 @@ def stack(bare: Stack, telegram: Telegram, operators: tuple[Chat, Person]) -> St
         "BOT_TOKEN": telegram.token,
         "WINGMAN_TELEGRAM_API": telegram.url,
         "WINGMAN_TELEGRAM_CHATS": str(chat.id),
+        "WINGMAN_BOUNDARY_INTERVAL": "3",
         "WINGMAN_TELEGRAM_OPERATORS": f"{person.id}:alice",
     }
     with bare.secrets_file.open("a") as file:

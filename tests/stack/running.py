@@ -46,7 +46,7 @@ class Stack:
 
     def make(self, target: str, *variables: str, code: int = 0) -> str:
         """Run ``make target`` as the guide has it."""
-        return self.run("make", "--no-print-directory", "--old-file=.venv/.ready", target, *variables, code=code)
+        return self.run("make", "--no-print-directory", target, *variables, code=code)
 
     def compose(self, *arguments: str, code: int = 0) -> str:
         """Run plain compose, with nothing but the file and the project's name."""

@@ -27,7 +27,6 @@ from wingman_core.errors import Code, SettingInvalid, Unavailable
 FACTS: Final = (
     "WINGMAN_PYTHON_IMAGE",
     "WINGMAN_POSTGRES_IMAGE",
-    "WINGMAN_PIP_CERT",
     "WINGMAN_TEST_PORT",
     "WINGMAN_PRD_PORT",
 )

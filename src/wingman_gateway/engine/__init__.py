@@ -15,6 +15,7 @@ from wingman_core.verdict import BlastRadius
 from wingman_gateway.engine.archive import path_state
 from wingman_gateway.engine.connection import Connection, EngineRefused
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
+from wingman_gateway.engine.fleet import Fleet, fleet_of
 from wingman_gateway.engine.perform import LIMITS, Performer
 from wingman_gateway.engine.preview import preview
 from wingman_gateway.engine.requirements import unsupported
@@ -95,6 +96,10 @@ class Engine:
     async def running(self, limit: int) -> tuple[tuple[str, ...], bool]:
         """Return the ids of at most ``limit`` running containers, and whether these are all; raise ``Unavailable``."""
         return await running_containers(self._connection, limit)
+
+    async def fleet(self) -> Fleet:
+        """Return every container, network and volume, as the boundary is judged by them; raise ``Unavailable``."""
+        return await fleet_of(self._connection)
 
     def execute(self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note) -> AsyncGenerator[Event]:
         """Do it, once: yield what happens, ``Exit`` last.
