@@ -13,7 +13,7 @@ from wingman_core.canonical import digest
 
 TARGETS_DOMAIN = "wingman/targets/v1"
 
-Kind = Literal["container", "image", "network", "volume"]
+Kind = Literal["container", "image", "network", "project", "volume"]
 Role = Literal["object", "peer", "new", "fetch", "tag"]
 
 
@@ -38,7 +38,7 @@ class Target:
 
     reference: Reference
     id: str
-    """Containers and networks: 64 hex digits. Images: ``sha256:`` and 64 hex digits. Volumes: the name.
+    """Containers and networks: 64 hex digits. Images: ``sha256:`` and 64 hex digits. Volumes, projects: the name.
 
     Empty: nothing exists yet."""
     name: str = ""

@@ -26,7 +26,7 @@ PROJECT_LABEL: Final = "com.docker.compose.project"
 class Entity:
     """One Cedar entity; ``key`` tells it from the others: an object under two names is judged for each."""
 
-    type: Literal["Worker", "Container", "Image", "Volume", "Network", "Engine"]
+    type: Literal["Worker", "Container", "Image", "Volume", "Network", "Project", "Engine"]
     key: str
     attributes: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
@@ -102,5 +102,7 @@ def _entity(target: Target) -> Entity:
         case "network":
             attributes = (("name", name), ("id", target.id), ("project", target.project))
             return Entity("Network", key, attributes, target.labels)
+        case "project":
+            return Entity("Project", key, (("name", name),))
         case other:
             assert_never(other)

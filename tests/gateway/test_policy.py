@@ -28,6 +28,23 @@ EXAMPLES = {
     "run": "docker run busybox",
     "stats": "docker stats --no-stream",
     "top": "docker top web",
+    **{
+        f"compose {word}": f"docker compose -p shop {word}"
+        for word in [
+            "ps",
+            "logs",
+            "top",
+            "images",
+            "start",
+            "stop",
+            "restart",
+            "pause",
+            "unpause",
+            "kill",
+            "rm",
+            "down",
+        ]
+    },
     "create": "docker create busybox",
     "history": "docker history busybox",
     "rmi": "docker rmi busybox",
@@ -37,8 +54,8 @@ EXAMPLES = {
     "network connect": "docker network connect shop web",
     "network disconnect": "docker network disconnect shop web",
 }
-NAMELESS = {"info", "network ls", "system df", "version", "volume ls"}
-READ_BY_ONE = {"logs", "diff", "history"}
+NAMELESS = {"compose ls", "info", "network ls", "system df", "version", "volume ls"}
+READ_BY_ONE = {"logs", "compose logs", "diff", "history"}
 """What a container or an image tells of its content: one person in PRD."""
 
 

@@ -44,14 +44,16 @@ _EFFECTS: Final[Mapping[type[Frozen], Effect]] = {
             *(ops.PsOperation, ops.LogsOperation, ops.TopOperation, ops.StatsOperation, ops.ImagesOperation),
             *(ops.InspectOperation, ops.PortOperation, ops.DiffOperation, ops.WaitOperation, ops.HistoryOperation),
             *(ops.VolumeLsOperation, ops.NetworkLsOperation, ops.InfoOperation, ops.VersionOperation),
-            ops.SystemDfOperation,
+            *(ops.SystemDfOperation, ops.ComposeLsOperation, ops.ComposePsOperation, ops.ComposeLogsOperation),
+            *(ops.ComposeTopOperation, ops.ComposeImagesOperation),
         ),
         "read",
     ),
     **dict.fromkeys(
         (
             *(ops.StartOperation, ops.StopOperation, ops.RestartOperation, ops.KillOperation, ops.PauseOperation),
-            ops.UnpauseOperation,
+            *(ops.UnpauseOperation, ops.ComposeStartOperation, ops.ComposeStopOperation, ops.ComposeRestartOperation),
+            *(ops.ComposePauseOperation, ops.ComposeUnpauseOperation, ops.ComposeKillOperation),
         ),
         "lifecycle",
     ),
@@ -67,7 +69,7 @@ _EFFECTS: Final[Mapping[type[Frozen], Effect]] = {
         (
             *(ops.RmOperation, ops.RmiOperation, ops.VolumeRmOperation, ops.NetworkRmOperation),
             *(ops.ContainerPruneOperation, ops.ImagePruneOperation, ops.NetworkPruneOperation),
-            *(ops.VolumePruneOperation, ops.SystemPruneOperation),
+            *(ops.VolumePruneOperation, ops.SystemPruneOperation, ops.ComposeRmOperation, ops.ComposeDownOperation),
         ),
         "destroy",
     ),

@@ -99,6 +99,11 @@ def network_filter(text: str) -> tuple[str, str] | None:
     return _filter(text, _NETWORKS)
 
 
+def project_filter(text: str) -> tuple[str, str] | None:
+    """Read one ``--filter`` of ``docker compose ls``; None for an empty one."""
+    return _filter(text, {"name": matching(r"[a-z0-9_-]+", "shop")})
+
+
 def prune_filter(text: str) -> tuple[str, str] | None:
     """Read one ``--filter`` of a prune; None for an empty one."""
     return _filter(text, _PRUNE)

@@ -7,6 +7,7 @@ its lines in ``facts.py`` and ``references.py``. Sources: docker/cli v28.2.2; fl
 
 from typing import Final
 
+from wingman_core.command.compose_commands import COMPOSE_COMMANDS
 from wingman_core.command.container_commands import CONTAINER_COMMANDS
 from wingman_core.command.image_commands import IMAGE_COMMANDS
 from wingman_core.command.object_commands import NETWORK_COMMANDS, SYSTEM_COMMANDS, VOLUME_COMMANDS
@@ -18,4 +19,5 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *VOLUME_COMMANDS,
     *NETWORK_COMMANDS,
     *SYSTEM_COMMANDS,
+    *COMPOSE_COMMANDS,
 )

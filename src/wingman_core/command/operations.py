@@ -10,6 +10,26 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wingman_core.canonical import digest
+from wingman_core.command.compose_operations import (
+    Compose,
+    ComposeAct,
+    ComposeDownOperation,
+    ComposeImagesOperation,
+    ComposeKillOperation,
+    ComposeLogsOperation,
+    ComposeLsOperation,
+    ComposeOperation,
+    ComposePauseOperation,
+    ComposePsOperation,
+    ComposeRead,
+    ComposeRemoval,
+    ComposeRestartOperation,
+    ComposeRmOperation,
+    ComposeStartOperation,
+    ComposeStopOperation,
+    ComposeTopOperation,
+    ComposeUnpauseOperation,
+)
 from wingman_core.command.container_spec import ContainerSpec, Pairs
 from wingman_core.command.frozen import Frozen
 from wingman_core.command.object_operations import (
@@ -37,6 +57,24 @@ from wingman_core.command.object_operations import (
 
 __all__ = [
     "OPERATION_DOMAIN",
+    "Compose",
+    "ComposeAct",
+    "ComposeDownOperation",
+    "ComposeImagesOperation",
+    "ComposeKillOperation",
+    "ComposeLogsOperation",
+    "ComposeLsOperation",
+    "ComposeOperation",
+    "ComposePauseOperation",
+    "ComposePsOperation",
+    "ComposeRead",
+    "ComposeRemoval",
+    "ComposeRestartOperation",
+    "ComposeRmOperation",
+    "ComposeStartOperation",
+    "ComposeStopOperation",
+    "ComposeTopOperation",
+    "ComposeUnpauseOperation",
     "ContainerPruneOperation",
     "ContainerSpec",
     "CreateOperation",
@@ -355,7 +393,8 @@ Operation = Annotated[
     | InfoOperation
     | VersionOperation
     | SystemDfOperation
-    | PruneOperation,
+    | PruneOperation
+    | ComposeOperation,
     Field(discriminator="verb"),
 ]
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from wingman_core.command.compose_commands import LEADING
 from wingman_core.command.flags import Given
 from wingman_core.command.grammar import COMMANDS
 from wingman_core.command.lexer import check_argv, shown, tokenize
@@ -42,12 +43,21 @@ def _operation(tokens: tuple[str, ...]) -> Operation:
             f"the first word is {shown(tokens[0])}, not docker",
             hint="a command begins with docker: no path, no sudo, no environment before it",
         )
-    command, rest = _find(tokens[1:])
-    fields = _fields(command, rest)
+    leading, words = _without_leading(tokens[1:])
+    command, rest = _find(words)
+    fields = _fields(command, rest, leading)
     operation = _OPERATION.validate_python(fields)
     # The canonical text can be longer than what was written; it must be a command as well.
     tokenize(render(operation))
     return operation
+
+
+def _without_leading(words: tuple[str, ...]) -> tuple[tuple[Given, ...], tuple[str, ...]]:
+    """Take out the flags between ``compose`` and its verb."""
+    if words[:1] != ("compose",):
+        return (), words
+    scanned = LEADING.scan(words[1:])
+    return scanned.flags, ("compose", *scanned.positionals)
 
 
 def _find(words: tuple[str, ...]) -> tuple[Command, tuple[str, ...]]:
@@ -98,11 +108,11 @@ def _leading_flag(word: str) -> CommandRefused:
     )
 
 
-def _fields(command: Command, words: tuple[str, ...]) -> Fields:
+def _fields(command: Command, words: tuple[str, ...], leading: tuple[Given, ...]) -> Fields:
     scanned = command.flags.scan(words)
     fields: Fields = {**command.fixed, "verb": command.operation.model_fields["verb"].default}
     gathered: dict[str, list[Given]] = {}
-    for given in scanned.flags:
+    for given in (*leading, *scanned.flags):
         gathered.setdefault(given.flag.name, []).append(given)
     for several in gathered.values():
         value = _value(several)

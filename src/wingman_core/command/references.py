@@ -17,6 +17,10 @@ def references(op: ops.Operation) -> tuple[Reference, ...]:  # noqa: C901, PLR09
     match op:
         case ops.PsOperation() | ops.ImagesOperation() | ops.VolumeLsOperation() | ops.NetworkLsOperation():
             return ()
+        case ops.ComposeLsOperation():
+            return ()
+        case ops.Compose():
+            return (Reference("project", op.project),)
         case ops.InfoOperation() | ops.VersionOperation() | ops.SystemDfOperation() | Prune():
             return ()
         case ops.InspectOperation():

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-GROUPS: Final = frozenset({"container", "image", "network", "system", "volume"})
+GROUPS: Final = frozenset({"compose", "container", "image", "network", "system", "volume"})
 """Management commands: the verb is the word after."""
 
 ENGINE_FLAGS: Final = frozenset(
@@ -68,7 +68,18 @@ REFUSED: Final = {
     "scout": _CLIENT,
     "scan": _REGISTRY,
     "app": _CLIENT,
-    "compose": "its verbs need the project's files",
+    **dict.fromkeys(
+        (f"compose {verb}" for verb in ("attach", "exec", "run", "cp", "events", "watch", "bridge", "publish")),
+        "it connects a terminal, copies files of the client, or has no end; docker exec and docker run are served",
+    ),
+    **dict.fromkeys(
+        (f"compose {verb}" for verb in ("build", "push", "commit", "export", "config", "create", "convert")),
+        "it reads the project's files, which only the machine that has them can",
+    ),
+    **dict.fromkeys(
+        (f"compose {verb}" for verb in ("up", "pull", "scale", "port", "stats", "volumes", "wait", "version", "alpha")),
+        "it is not served yet; docker's own verbs on the project's containers are",
+    ),
     "docker-compose": "write docker compose",
     "attach": _INTERACTIVE,
     "container attach": _INTERACTIVE,

@@ -22,7 +22,11 @@ def render(op: Operation) -> str:
 def render_argv(op: Operation) -> tuple[str, ...]:
     """Return the canonical command as an argument vector."""
     command = _CANONICAL[type(op)]
-    words = ["docker", *command.spellings[0].split()]
+    group, *verb = command.spellings[0].split()
+    words = ["docker", group]
+    for flag in command.leading.flags if command.leading else ():
+        words += _flag_words(flag, op)
+    words += verb
     for flag in command.flags.flags:
         words += _flag_words(flag, op)
     for positional in command.positionals:

@@ -39,6 +39,8 @@ class Command:
     """What fields mean together: puts them in normal form, raises ``BadValue`` for what contradicts."""
     fixed: Mapping[str, object] = field(default_factory=dict)
     """Fields that the spelling alone decides."""
+    leading: FlagTable | None = None
+    """Flags that stand between the group's word and the verb."""
 
 
 def switch(name: str, field: str, short: str = "") -> Flag:

@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Self
 
-from wingman_core.command import Operation, Prune, references
+from wingman_core.command import Compose, Operation, Prune, references
 from wingman_core.observation import ContainerState, PathState
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
 from wingman_gateway.engine.archive import path_state
+from wingman_gateway.engine.compose import members
 from wingman_gateway.engine.connection import Connection, EngineRefused
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
 from wingman_gateway.engine.fleet import Fleet, fleet_of
@@ -75,6 +76,8 @@ class Engine:
             raise EngineRefused(TOO_OLD, too_old)
         if isinstance(op, Prune):
             return await resolve(self._connection, await select(self._connection, op))
+        if isinstance(op, Compose):
+            return await resolve(self._connection, await members(self._connection, op))
         return await resolve(self._connection, references(op))
 
     async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:

@@ -10,6 +10,9 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from wingman_core.command import (
+    ComposeDownOperation,
+    ComposeRemoval,
+    ComposeRmOperation,
     CreateOperation,
     NetworkConnectOperation,
     NetworkCreateOperation,
@@ -47,7 +50,7 @@ class ObjectWitness:
         self._without_effect = without_effect
 
     async def judge(  # noqa: PLR0911 - one return a family of verbs
-        self, op: ObjectAct | Prune, targets: Sequence[Target], execution_id: str
+        self, op: ObjectAct | Prune | ComposeRemoval, targets: Sequence[Target], execution_id: str
     ) -> list[Finding]:
         """Return a finding per object; raise ``Unavailable``."""
         match op:
@@ -63,8 +66,8 @@ class ObjectWitness:
                 return [await self._untagged(target) for target in targets]
             case NetworkConnectOperation() | NetworkDisconnectOperation():
                 return [await self._joined(targets[0], targets[1], joins=isinstance(op, NetworkConnectOperation))]
-            case VolumeRmOperation() | NetworkRmOperation() | Prune():
-                return [await self._removed(target) for target in targets]
+            case VolumeRmOperation() | NetworkRmOperation() | Prune() | ComposeRmOperation() | ComposeDownOperation():
+                return [await self._removed(target) for target in targets if target.reference.kind != "project"]
             case _:
                 assert_never(op)
 

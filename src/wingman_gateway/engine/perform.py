@@ -7,6 +7,14 @@ from datetime import datetime
 from typing import Final
 
 from wingman_core.command import (
+    ComposeAct,
+    ComposeDownOperation,
+    ComposeLsOperation,
+    ComposeRead,
+    ComposeRemoval,
+    ComposeRestartOperation,
+    ComposeRmOperation,
+    ComposeStopOperation,
     ExecOperation,
     Operation,
     Prune,
@@ -18,6 +26,8 @@ from wingman_core.command import (
 from wingman_core.errors import Code, WingmanError
 from wingman_core.target import Target
 from wingman_gateway.engine.act import act_on_containers, execute_in, pull, refusal
+from wingman_gateway.engine.compose import act_on_project, only
+from wingman_gateway.engine.compose_reads import read_project
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
 from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.engine.object_acts import ObjectAct, act_on_objects
@@ -48,11 +58,25 @@ LIMITS: Final = {
     **dict.fromkeys(("create", "rename", "update", "tag", "volume create", "volume rm"), 60.0),
     **dict.fromkeys(("network create", "network connect", "network disconnect", "network rm"), 60.0),
     "rmi": 120.0,
+    **dict.fromkeys(("compose ls", "compose ps", "compose top", "compose images"), 30.0),
+    **dict.fromkeys(("compose start", "compose stop", "compose restart", "compose kill"), 180.0),
+    **dict.fromkeys(("compose pause", "compose unpause", "compose logs"), 120.0),
+    **dict.fromkeys(("compose rm", "compose down"), 300.0),
     "system df": 120.0,
     "wait": 600.0,
     **dict.fromkeys(("container prune", "image prune", "network prune", "volume prune", "system prune"), 600.0),
 }
 """Seconds each verb may take, beside the time that ``stop`` and ``restart`` give the containers themselves."""
+
+
+Stopping = (
+    StopOperation
+    | RestartOperation
+    | ComposeStopOperation
+    | ComposeRestartOperation
+    | ComposeRmOperation
+    | ComposeDownOperation
+)
 
 
 class Performer:
@@ -98,6 +122,10 @@ class Performer:
                 return pull(connection, op, targets[0])
             case Prune():
                 return prune(connection, op, targets)
+        if isinstance(op, ComposeLsOperation | ComposeRead):
+            return read_project(connection, op, targets, self._now)
+        if isinstance(op, ComposeAct | ComposeRemoval):
+            return act_on_project(connection, op, targets)
         if isinstance(op, ReadOperation):
             return observe(connection, op, targets, self._now)
         if isinstance(op, ObjectRead):
@@ -109,11 +137,13 @@ class Performer:
 
 async def _grace(connection: Connection, op: Operation, targets: Sequence[Target]) -> float:
     """Return how long the containers may take to stop, in seconds: the command's word, else their own."""
-    if not isinstance(op, StopOperation | RestartOperation):
+    if not isinstance(op, Stopping):
         return 0.0
-    if op.time is not None:
-        return float(op.time * len(targets))
-    found = await asyncio.gather(*(connection.ask("GET", f"containers/{target.id}/json") for target in targets))
+    containers = only(targets, "container")
+    own = None if isinstance(op, ComposeRmOperation) else op.time
+    if own is not None:
+        return float(own * len(containers))
+    found = await asyncio.gather(*(connection.ask("GET", f"containers/{target.id}/json") for target in containers))
     return float(sum(own_stop_seconds(each) for each in found))
 
 

@@ -2,9 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, assert_never
 
 from wingman_core.command import (
+    ComposeAct,
+    ComposeLsOperation,
+    ComposeRead,
+    ComposeRemoval,
     ExecOperation,
     KillOperation,
     Operation,
@@ -21,6 +26,7 @@ from wingman_core.command import (
 from wingman_core.errors import Code, TargetRefused
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
+from wingman_gateway.engine.compose import as_containers, only
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
 from wingman_gateway.engine.dependents import find_dependents, name_of
 from wingman_gateway.engine.listings import host_of
@@ -40,7 +46,9 @@ async def preview(  # noqa: PLR0911 - one return a family of verbs
     connection: Connection, op: Operation, targets: Sequence[Target]
 ) -> BlastRadius:
     """Say what would stop, which ports drop, who depends on it, what is lost, and whether it can be undone."""
-    if isinstance(op, ReadOperation | ObjectRead):
+    if isinstance(op, ComposeAct | ComposeRemoval):
+        return await _of_project(connection, op, targets)
+    if isinstance(op, ReadOperation | ObjectRead | ComposeLsOperation | ComposeRead):
         return BlastRadius(f"Reads only: docker {op.verb} changes nothing.", reversible=True)
     if isinstance(op, ObjectAct | Prune):
         return await preview_objects(connection, op, targets)
@@ -61,6 +69,25 @@ async def preview(  # noqa: PLR0911 - one return a family of verbs
             return await _of_ending(connection, op, targets)
         case _:
             assert_never(op)
+
+
+async def _of_project(
+    connection: Connection, op: ComposeAct | ComposeRemoval, targets: Sequence[Target]
+) -> BlastRadius:
+    """Say what the same verb on the project's containers would do, and what else goes."""
+    whole = as_containers(op, targets)
+    radius = BlastRadius("Nothing of it is there.", reversible=True)
+    if whole is not None:
+        radius = await preview(connection, whole, only(targets, "container"))
+    networks, volumes = only(targets, "network"), only(targets, "volume")
+    gone = "".join(f" Removes the network {target.name}." for target in networks)
+    lost = tuple(f"everything in the volume {target.name}" for target in volumes)
+    return replace(
+        radius,
+        summary=f"The project {op.project}: {radius.summary}{gone}",
+        reversible=radius.reversible and not lost,
+        data_lost=(*radius.data_lost, *lost),
+    )
 
 
 async def _of_ending(connection: Connection, op: EndingOperation, targets: Sequence[Target]) -> BlastRadius:

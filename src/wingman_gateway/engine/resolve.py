@@ -26,7 +26,7 @@ async def resolve(
     return tuple(await asyncio.gather(*(_resolve(connection, each, registry_seconds) for each in references)))
 
 
-async def _resolve(  # noqa: PLR0911 - one return a kind of object
+async def _resolve(  # noqa: C901, PLR0911 - one case a kind of object
     connection: Connection, reference: Reference, registry_seconds: float
 ) -> Target:
     match reference.kind, reference.role:
@@ -46,6 +46,8 @@ async def _resolve(  # noqa: PLR0911 - one return a kind of object
             return await _volume_if_any(connection, reference)
         case "volume", _:
             return await _volume(connection, reference)
+        case "project", _:
+            return Target(reference, id=reference.name, name=reference.name, project=reference.name)
         case kind, _:
             assert_never(kind)
 

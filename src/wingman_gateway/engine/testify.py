@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from wingman_core.command import (
+    ComposeAct,
+    ComposeRemoval,
     ExecOperation,
     KillOperation,
     Operation,
@@ -26,6 +28,7 @@ from wingman_core.command import (
 )
 from wingman_core.target import Target
 from wingman_gateway.engine.act import EXEC_NOTE, ContainersOperation
+from wingman_gateway.engine.compose import as_containers, only
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.create import EXECUTION_LABEL
 from wingman_gateway.engine.events import Finding, Outcome, Testimony
@@ -67,7 +70,11 @@ async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
             | RmOperation()
         ):
             finding = await _containers(connection, op, targets, intent_at)
-        case _ if isinstance(op, ObjectAct | Prune):
+        case _ if isinstance(op, ComposeAct):
+            whole = as_containers(op, targets)
+            containers = only(targets, "container")
+            finding = await _containers(connection, whole, containers, intent_at) if whole else _together([], "objects")
+        case _ if isinstance(op, ObjectAct | Prune | ComposeRemoval):
             without_effect = _without_effect(await engine_now(connection), intent_at, LIMITS[op.verb])
             findings = await ObjectWitness(connection, intent_at, without_effect).judge(op, targets, execution_id)
             finding = _together(findings, "objects")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wingman_core.command import Operation, facts, operation_digest, parse, parse_argv, references, render
-from wingman_core.command.flags import Flag
+from wingman_core.command.flags import Flag, FlagTable
 from wingman_core.command.grammar import COMMANDS, Command
 from wingman_core.command.lexer import MAX_BYTES, MAX_TOKENS, SHELL_CHARACTERS
 from wingman_core.errors import CommandRefused
@@ -140,6 +140,9 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
 }
 
 VALUES |= {
+    **dict.fromkeys(["ansi", "progress"], st.just("auto")),
+    "project-name": st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True),
+    "timeout": NUMBER,
     "alias": HOST | st.builds("{},x{}".format, HOST, HOST),
     "aux-address": st.builds("{}=172.28.0.9".format, HOST),
     "driver": st.sampled_from(["local", "bridge", "macvlan", "sshfs"]),
@@ -168,6 +171,7 @@ POSITIONALS: dict[str, st.SearchStrategy[str]] = {
     "name": NAME.map(lambda name: f"u{name}"),
     "network": NAME.filter(lambda name: name != "host"),
     "networks": NAME,
+    "services": NAME,
     "private": PORTS.filter(str.isdecimal).flatmap(lambda port: PROTOCOL.map(lambda protocol: port + protocol)),
     "source": IMAGE,
     "target": IMAGE,
@@ -196,8 +200,20 @@ def _flag_words(flag: Flag) -> st.SearchStrategy[list[str]]:
 
 
 @st.composite
+def _leading(draw: st.DrawFn, table: FlagTable) -> list[str]:
+    """The flags between a group and its verb; which project, wherever there is one."""
+    flags = [flag for flag in table.flags if not flag.refused]
+    if not flags:
+        return []
+    drawn = draw(st.lists(st.sampled_from(flags), max_size=2))
+    named = next(flag for flag in flags if flag.name == "project-name")
+    return [word for flag in (*drawn, named) for word in draw(_flag_words(flag))]
+
+
+@st.composite
 def _argv(draw: st.DrawFn, command: Command) -> list[str]:
-    words = ["docker", *draw(st.sampled_from(command.spellings)).split()]
+    group, *verb = draw(st.sampled_from(command.spellings)).split()
+    words = ["docker", group, *(draw(_leading(command.leading)) if command.leading else []), *verb]
     flags = [flag for flag in command.flags.flags if not flag.refused and flag.name != "subnet"]
     for flag in draw(st.lists(st.sampled_from(flags), max_size=6)) if flags else []:
         words += draw(_flag_words(flag))
@@ -265,7 +281,8 @@ def test_the_generated_commands_are_mostly_commands(command: Command):
 
 
 def test_every_flag_is_among_the_generated():
-    flags = {flag.name for command in COMMANDS for flag in command.flags.flags if not flag.refused and not flag.switch}
+    tables = [table for command in COMMANDS for table in (command.flags, command.leading) if table]
+    flags = {flag.name for table in tables for flag in table.flags if not flag.refused and not flag.switch}
     assert flags == set(VALUES) - {"disable-content-trust"}
 
 
@@ -335,7 +352,12 @@ def test_no_argument_vector_gives_anything_but_an_operation_or_a_refusal(argv: l
 @settings(max_examples=30)
 @given(data=st.data())
 def test_any_text_as_a_value_is_a_value_or_a_refusal(name: str, data: st.DataObject):
-    command = next(each for each in COMMANDS if any(flag.name == name for flag in each.flags.flags))
+    command = next(
+        each
+        for each in COMMANDS
+        for table in (each.flags, each.leading)
+        if table and any(flag.name == name for flag in table.flags)
+    )
     text = data.draw(VISIBLE | st.from_regex(r"[a-z0-9:/=,.\[\]-]{0,12}", fullmatch=True))
     words = ["docker", *command.spellings[0].split(), f"--{name}={text}", "web", "x"]
     _hold(_outcome(lambda: parse_argv(words)))

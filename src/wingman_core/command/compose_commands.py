@@ -1,0 +1,154 @@
+"""The rows of the command table for Compose projects. Source: the reference of ``docker compose`` v2.
+
+Only verbs that need a project's objects: they are found by their labels, so that no file is read. Which project is
+always said; there is no directory here that could say it.
+"""
+
+from typing import Final, cast
+
+from wingman_core.command import operations as ops
+from wingman_core.command.filters import filter_set, project_filter
+from wingman_core.command.flags import Flag, FlagTable
+from wingman_core.command.frozen import Frozen
+from wingman_core.command.quantities import between, decimal, moment
+from wingman_core.command.signals import signal
+from wingman_core.command.tables import (
+    LIST_FORMAT,
+    NO_TRUNC,
+    QUIET,
+    Command,
+    Fields,
+    Positional,
+    ignored,
+    once,
+    refused,
+    setting,
+    several,
+    switch,
+)
+from wingman_core.command.values import BadValue, boolean, container, free, matching, optional, show_pair
+
+_NO_FILES: Final = "projects are found by their labels; no file is read"
+_MAX_SECONDS: Final = 86_400
+_PROJECT: Final = matching(r"[a-z0-9][a-z0-9_-]*", "shop")
+
+LEADING: Final = FlagTable(
+    (
+        setting("project-name", "project", _PROJECT, "p"),
+        refused("file", _NO_FILES, "f"),
+        refused("env-file", _NO_FILES),
+        refused("project-directory", _NO_FILES),
+        refused("profile", _NO_FILES),
+        refused("dry-run", "a preview shows what would happen", switch=True),
+        refused("all-resources", _NO_FILES, switch=True),
+        ignored("ansi", free),
+        ignored("progress", free),
+        refused("parallel", "containers are taken one after the other"),
+        refused("compatibility", _NO_FILES, switch=True),
+    ),
+    interspersed=False,
+)
+"""What stands between ``compose`` and the verb."""
+
+_SERVICES: Final = Positional("services", container, least=0, many=True)
+_TIME: Final = setting("timeout", "time", between(0, _MAX_SECONDS), "t")
+
+
+def _rules(fields: Fields) -> None:
+    if not fields.get("project"):
+        raise BadValue("which project is not said; write docker compose --project-name shop ...")
+    once(fields, "services")
+    fields["services"] = tuple(sorted(cast("tuple[str, ...]", fields["services"])))
+
+
+def _removal_rules(fields: Fields) -> None:
+    fields["force"] = True
+    _rules(fields)
+
+
+def _tail(text: str) -> int:
+    return -1 if text == "all" else decimal(text)
+
+
+def _row(operation: type[Frozen], verb: str, *flags: Flag) -> Command:
+    rules = _removal_rules if verb == "rm" else _rules
+    return Command(operation, (f"compose {verb}",), FlagTable(flags), (_SERVICES,), rules=rules, leading=LEADING)
+
+
+COMPOSE_COMMANDS: Final = (
+    Command(
+        ops.ComposeLsOperation,
+        ("compose ls",),
+        FlagTable(
+            (
+                switch("all", "all", "a"),
+                several("filter", "filters", project_filter, filter_set, show=show_pair),
+                LIST_FORMAT,
+                QUIET,
+            )
+        ),
+        leading=FlagTable((), interspersed=False),
+    ),
+    _row(
+        ops.ComposePsOperation,
+        "ps",
+        switch("all", "all", "a"),
+        refused("filter", "name services instead"),
+        LIST_FORMAT,
+        NO_TRUNC,
+        refused("orphans", _NO_FILES, switch=True),
+        QUIET,
+        switch("services", "services_only"),
+        refused("status", "docker ps --filter status=... has it"),
+    ),
+    _row(
+        ops.ComposeLogsOperation,
+        "logs",
+        refused("follow", "following has no end; read again with --since", "f", switch=True),
+        refused("index", "name the container, with docker logs"),
+        ignored("no-color", boolean, switch=True),
+        switch("no-log-prefix", "no_log_prefix"),
+        setting("since", "since", moment),
+        setting("tail", "tail", _tail, "n"),
+        switch("timestamps", "timestamps", "t"),
+        setting("until", "until", moment),
+    ),
+    _row(ops.ComposeTopOperation, "top"),
+    _row(ops.ComposeImagesOperation, "images", LIST_FORMAT, QUIET),
+    _row(
+        ops.ComposeStartOperation,
+        "start",
+        refused("wait", "it waits for health; ask with docker compose ps", switch=True),
+        refused("wait-timeout", "it waits for health; ask with docker compose ps"),
+    ),
+    _row(ops.ComposeStopOperation, "stop", _TIME),
+    _row(
+        ops.ComposeRestartOperation,
+        "restart",
+        _TIME,
+        ignored("no-deps", boolean, switch=True),
+    ),
+    _row(ops.ComposePauseOperation, "pause"),
+    _row(ops.ComposeUnpauseOperation, "unpause"),
+    _row(
+        ops.ComposeKillOperation,
+        "kill",
+        setting("signal", "signal", optional(signal), "s"),
+        refused("remove-orphans", _NO_FILES, switch=True),
+    ),
+    _row(
+        ops.ComposeRmOperation,
+        "rm",
+        switch("force", "force", "f"),
+        switch("stop", "stop", "s"),
+        switch("volumes", "volumes", "v"),
+    ),
+    _row(
+        ops.ComposeDownOperation,
+        "down",
+        ignored("remove-orphans", boolean, switch=True),
+        refused("rmi", "remove images with docker rmi"),
+        _TIME,
+        switch("volumes", "volumes", "v"),
+    ),
+)
