@@ -41,6 +41,7 @@ OBSERVE_SECONDS: Final = 10.0
 EXECUTE_SECONDS: Final = 6 * 3600.0
 """Over every limit of the gateway's own; past it the relay ends, not the execution."""
 HEALTH_SECONDS: Final = 0.7
+SETTLE_SECONDS: Final = 30.0
 OBSERVER: Final = "wingman-claims"
 """The policy's principal for what claims are verified with; nobody's name."""
 OPTIONS: Final = (
@@ -84,6 +85,7 @@ class GatewayClient:
     def __init__(self, channel: grpc.aio.Channel, environment: str) -> None:
         """Use a channel that ``open_gateway`` made, for requests of ``environment``."""
         self._stub = pb_grpc.ExecutionGatewayStub(channel)
+        self._audit = pb_grpc.AuditLogStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
         self._environment = environment
 
@@ -123,6 +125,14 @@ class GatewayClient:
         """Ask what is at a path inside a container; raise the gateway's refusal."""
         response = await self._observe(pb.ObserveRequest(container=container, path=pb.PathObservation(path=path)))
         return _path(_fact(response, "path").path)
+
+    async def settle(self, execution_id: str, outcome: str, note: str) -> int:
+        """Say what became of an execution, as the person of the certificate; return the record's position."""
+        request = pb.SettleRequest(execution_id=execution_id, outcome=outcome, note=note)
+        try:
+            return int((await self._audit.Settle(request, timeout=SETTLE_SECONDS)).position)
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error) from error
 
     async def _observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:
         request.worker, request.environment = OBSERVER, self._environment

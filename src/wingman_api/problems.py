@@ -68,6 +68,7 @@ STATUS: Final[Mapping[Code, int]] = {
     # What is asked for.
     Code.APPROVAL_UNKNOWN: 404,
     Code.EXECUTION_UNKNOWN: 404,
+    Code.OUTCOME_KNOWN: 409,
     Code.NOT_FOUND: 404,
     Code.CONSUMER_UNKNOWN: 404,
     Code.METHOD_NOT_ALLOWED: 405,

@@ -16,6 +16,7 @@ from wingman_cli import (
     check,
     demo,
     document,
+    executions,
     keys,
     migrations,
     pki_commands,
@@ -107,6 +108,7 @@ def build() -> typer.Typer:
         "revoke": keys.revoke,
     }
     _group(app, "keys", "API keys.", key_commands)
+    _group(app, "executions", "Executions and what became of them.", {"resolve": executions.resolve})
     _group(app, "pki", "Certificates for the gateway.", {"issue": pki_commands.issue, "show": pki_commands.show})
     _group(app, "policy", "What the policy says of a command.", {"explain": policy.explain}, verbatim=True)
     _group(

@@ -71,6 +71,15 @@ def write_text(output: Path, text: str) -> None:
         ) from error
 
 
+def _settlement(checked: "CheckedReceipt") -> list[str]:
+    """Say who settled an outcome that was UNKNOWN, and why."""
+    settled = checked.settlement
+    if settled is None:
+        return []
+    said = json.loads(settled.evidence)
+    return [f"  settled     {settled.outcome} at {settled.created_at[:19]} UTC by {said['by']}: {said['note']}"]
+
+
 def _lines(checked: "CheckedReceipt") -> list[str]:
     """Return what a receipt proves, for people."""
     intent, outcome = checked.intent, checked.outcome
@@ -86,6 +95,7 @@ def _lines(checked: "CheckedReceipt") -> list[str]:
         f"  decided     {'; '.join(people) or 'automatic: the policy asks nobody'}",
         f"  began       {intent.created_at[:19]} UTC, {intent.execution_id}, position {checked.intent_position}",
         f"  ended       {ended}" + ("" if outcome is None else f", position {checked.outcome_position}"),
+        *_settlement(checked),
         f"  presented   by {intent.client}",
         f"  log         {checked.checkpoint.origin}, {checked.checkpoint.size} records",
     ]
@@ -100,6 +110,7 @@ def _document(checked: "CheckedReceipt") -> dict[str, object]:
         "outcome": None
         if outcome is None
         else {"position": checked.outcome_position, **json.loads(outcome.to_bytes())},
+        "settlement": None if checked.settlement is None else json.loads(checked.settlement.to_bytes()),
         "request": checked.request.model_dump(mode="json"),
         "checkpoint": {
             "origin": checked.checkpoint.origin,

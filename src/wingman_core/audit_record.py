@@ -30,13 +30,17 @@ OUTCOMES: Final[tuple[Outcome, ...]] = ("", "SUCCEEDED", "FAILED", "TIMED_OUT", 
 
 
 class RecordKind(StrEnum):
-    """What a record tells; ``RESULT`` and ``RECONCILED`` are the outcomes of an ``INTENT``."""
+    """What a record tells; ``RESULT`` and ``RECONCILED`` are the outcomes of an ``INTENT``.
+
+    ``SETTLED`` is what a person found out about an outcome that is UNKNOWN.
+    """
 
     INTENT = "INTENT"
     RESULT = "RESULT"
     REFUSED = "REFUSED"
     RECONCILED = "RECONCILED"
     BOUNDARY = "BOUNDARY"
+    SETTLED = "SETTLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,7 @@ class AuditRecord:
 
     def concluded(  # noqa: PLR0913 - the fields in which an outcome differs from its INTENT
         self,
-        kind: Literal[RecordKind.RESULT, RecordKind.RECONCILED],
+        kind: Literal[RecordKind.RESULT, RecordKind.RECONCILED, RecordKind.SETTLED],
         outcome: Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"],
         created_at: str,
         *,

@@ -7,10 +7,12 @@ Guarantees: ``Story.tell`` raises ``LogCorrupt`` for the first record that canno
    spent twice;
 3. a RESULT or RECONCILED follows its INTENT, agrees with it on all that was approved and by whom, and is its only
    outcome; RECONCILED holds what Docker testified;
-4. a refusal has a reason and no outcome, a boundary proof no execution.
+4. a SETTLED follows an outcome that is UNKNOWN, once, agrees with its INTENT as an outcome does, says SUCCEEDED or
+   FAILED, and holds who says so and why;
+5. a refusal has a reason and no outcome, a boundary proof no execution.
 
 Does not: compare the moments of records, because clocks are set back. Memory grows with the spent ids (``spent_ids``:
-some fifty bytes an execution) and the INTENTs without an outcome.
+some fifty bytes an execution) and the INTENTs without an outcome or with an unknown one.
 """
 
 import json
@@ -23,6 +25,7 @@ from wingman_core.audit_record import RecordKind
 from wingman_core.errors import Code, LogCorrupt
 from wingman_core.spent_ids import SpentIds
 
+SETTLED_OUTCOMES: Final = frozenset({"SUCCEEDED", "FAILED"})
 SPENT_FIELDS: Final = ("execution_id", "approval_id", "jti")
 """What an INTENT spends."""
 STATED_FIELDS: Final = (
@@ -58,6 +61,7 @@ class Story:
         self._environment: Final = environment
         self._counts = dict.fromkeys(RecordKind, 0)
         self._open: dict[str, tuple[int, tuple[int, int]]] = {}
+        self._doubtful: dict[str, tuple[int, tuple[int, int]]] = {}
         self._spent: Final = SpentIds()
 
     def tell(self, position: int, row: Columns) -> None:
@@ -78,6 +82,8 @@ class Story:
         elif kind == RecordKind.BOUNDARY:
             if row.execution_id:
                 differs(position, "execution_id", "a boundary proof belongs to no execution")
+        elif kind == RecordKind.SETTLED:
+            self._settle(position, row)
         else:
             self._conclude(position, row)
 
@@ -112,6 +118,19 @@ class Story:
             differs(position, "execution_id", "no INTENT waits for this outcome: none was, or it had one")
         if intent[1] != _fingerprint(row):
             differs(position, "execution_id", f"the outcome is not of what INTENT {intent[0]} approved")
+        if row.outcome == "UNKNOWN":
+            self._doubtful[row.execution_id] = intent
+
+    def _settle(self, position: int, row: Columns) -> None:
+        if row.outcome not in SETTLED_OUTCOMES:
+            differs(position, "outcome", "a SETTLED says neither SUCCEEDED nor FAILED")
+        if not _is_settlement(row.evidence):
+            differs(position, "evidence", "a SETTLED does not hold who says so, and why")
+        intent = self._doubtful.pop(row.execution_id, None)
+        if intent is None:
+            differs(position, "execution_id", "no outcome that is UNKNOWN waits for this: none was, or it is settled")
+        if intent[1] != _fingerprint(row):
+            differs(position, "execution_id", f"what was settled is not what INTENT {intent[0]} approved")
 
 
 def differs(position: int, what: str, reason: str, cause: Exception | None = None) -> NoReturn:
@@ -132,6 +151,15 @@ def _is_testimony(evidence: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(testimony, dict) and bool(testimony)
+
+
+def _is_settlement(evidence: str) -> bool:
+    """Whether it is a JSON object that names a person and has a note."""
+    try:
+        settlement = json.loads(evidence)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(settlement, dict) and bool(settlement.get("by")) and bool(settlement.get("note"))
 
 
 def _fingerprint(row: Columns) -> tuple[int, int]:

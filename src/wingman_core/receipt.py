@@ -4,7 +4,8 @@
 
 1. the document has exactly the known parts;
 2. each record is in canonical form, and its tlog-proof leads to a checkpoint that a known key signed;
-3. the records are one INTENT and at most its outcome, which repeats what was approved;
+3. the records are one INTENT, at most its outcome, which repeats what was approved, and where that is UNKNOWN at most
+   what a person settled;
 4. the decision (who asked, who said what, on which commands) has the digest that the INTENT relied on, and the
    command that ran is one of those it approved.
 
@@ -31,6 +32,8 @@ from wingman_core.proofs import open_proof
 from wingman_core.translog import leaf_hash
 
 FORMAT: Final = "wingman-receipt/1"
+FOLLOWING: Final = (frozenset({RecordKind.RESULT, RecordKind.RECONCILED}), frozenset({RecordKind.SETTLED}))
+"""What may stand behind an INTENT, in this order."""
 
 
 class Entry(Frozen):
@@ -76,7 +79,7 @@ class Receipt(Frozen):
 
     format: Literal["wingman-receipt/1"] = FORMAT
     request: ReceiptRequest
-    log: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1, max_length=2)]
+    log: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1, max_length=3)]
     shown: dict[str, JsonValue] = Field(description="What people were shown. Not covered by a signature.")
 
 
@@ -88,6 +91,8 @@ class CheckedReceipt:
     intent_position: int
     outcome: AuditRecord | None
     outcome_position: int | None
+    settlement: AuditRecord | None
+    """What a person found out, where the outcome is UNKNOWN."""
     request: ReceiptRequest
     checkpoint: Checkpoint
     """The newest that it holds."""
@@ -110,13 +115,15 @@ def check_receipt(document: str | bytes, keys: Sequence[VerifierKey]) -> Checked
         raise _invalid("the first record is no INTENT")
     story = Story(checkpoint.origin.split("/")[1])
     _tell(story, position, intent)
-    outcome_position, outcome = None, None
-    if rest:
-        ((outcome_position, outcome, later),) = rest
+    followed = position
+    for (later_position, record, later), kinds, what in zip(rest, FOLLOWING, ("second", "third"), strict=False):
         checkpoint = max(checkpoint, later, key=lambda each: each.size)
-        if outcome_position <= position or outcome.kind not in {RecordKind.RESULT, RecordKind.RECONCILED}:
-            raise _invalid("the second record is no outcome of the first")
-        _tell(story, outcome_position, outcome)
+        if later_position <= followed or record.kind not in kinds:
+            raise _invalid(f"the {what} record is no outcome of the first")
+        _tell(story, later_position, record)
+        followed = later_position
+    outcome_position, outcome = (rest[0][0], rest[0][1]) if rest else (None, None)
+    settlement = rest[1][1] if len(rest) > 1 else None
     # 4. The decision that the INTENT relied on.
     if digest(DECISION_DOMAIN, receipt.request.model_dump(mode="json")) != intent.decision_digest:
         raise _invalid("the decision is not the one that the INTENT relied on")
@@ -125,7 +132,7 @@ def check_receipt(document: str | bytes, keys: Sequence[VerifierKey]) -> Checked
     )
     if ran not in receipt.request.commands or intent.worker != receipt.request.worker:
         raise _invalid("what ran is none of the commands that were approved for this worker")
-    return CheckedReceipt(intent, position, outcome, outcome_position, receipt.request, checkpoint)
+    return CheckedReceipt(intent, position, outcome, outcome_position, settlement, receipt.request, checkpoint)
 
 
 def _opened(entry: Entry, keys: Sequence[VerifierKey]) -> tuple[int, AuditRecord, Checkpoint]:

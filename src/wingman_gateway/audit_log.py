@@ -30,7 +30,7 @@ READ_NOTE: Final = "SELECT note FROM audit_checkpoint WHERE size = $1"
 READ_ENTRY: Final = "SELECT position, record FROM execution_audit WHERE position = $1"
 READ_EXECUTION: Final = """
 SELECT position, record FROM execution_audit
-WHERE execution_id = $1 AND kind IN ('INTENT', 'RESULT', 'RECONCILED') ORDER BY position
+WHERE execution_id = $1 AND kind IN ('INTENT', 'RESULT', 'RECONCILED', 'SETTLED') ORDER BY position
 """
 READ_PAGE: Final = """
 SELECT position, record FROM (

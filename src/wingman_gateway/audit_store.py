@@ -46,6 +46,12 @@ READ_OUTCOMES: Final = """
 SELECT execution_id, position FROM execution_audit
 WHERE kind IN ('RESULT', 'RECONCILED') AND execution_id = ANY($1)
 """
+READ_DOUBTFUL: Final = """
+SELECT execution_id FROM execution_audit AS outcome
+WHERE kind IN ('RESULT', 'RECONCILED') AND outcome = 'UNKNOWN' AND execution_id = ANY($1) AND NOT EXISTS (
+    SELECT FROM execution_audit AS settled
+    WHERE settled.execution_id = outcome.execution_id AND settled.kind = 'SETTLED')
+"""
 READ_OPEN: Final = """
 SELECT record FROM execution_audit AS intent
 WHERE kind = 'INTENT' AND NOT EXISTS (
@@ -242,6 +248,8 @@ class _Ledger:
     tokens: set[str]
     approvals: set[str]
     outcomes: dict[str, int]
+    doubtful: set[str]
+    """Executions whose outcome is UNKNOWN and not settled."""
 
     def admit(self, record: AuditRecord, position: int) -> int | WingmanError:
         """Return ``position`` and remember the record, or say why it is not written."""
@@ -259,6 +267,14 @@ class _Ledger:
                 self.approvals.add(record.approval_id)
             case RecordKind.RESULT | RecordKind.RECONCILED:
                 return self.outcomes.setdefault(record.execution_id, position)
+            case RecordKind.SETTLED:
+                if record.execution_id not in self.doubtful:
+                    return WingmanError(
+                        Code.OUTCOME_KNOWN,
+                        "no outcome of this execution is open to be settled",
+                        hint="see wingman audit tail, or the execution's receipt",
+                    )
+                self.doubtful.remove(record.execution_id)
             case RecordKind.REFUSED | RecordKind.BOUNDARY:
                 return position
             case _:
@@ -269,13 +285,17 @@ class _Ledger:
 async def _read_ledger(connection: Connection, records: Sequence[AuditRecord]) -> _Ledger:
     intents = [record for record in records if record.kind is RecordKind.INTENT]
     endings = [record.execution_id for record in records if record.kind in OUTCOME_KINDS]
-    spent, outcomes = [], []
+    settling = [record.execution_id for record in records if record.kind is RecordKind.SETTLED]
+    spent, outcomes, doubtful = [], [], []
     if intents:
         jtis, approvals = [record.jti for record in intents], [record.approval_id for record in intents]
         spent = await connection.fetch(READ_SPENT, jtis, approvals)
     if endings:
         outcomes = await connection.fetch(READ_OUTCOMES, endings)
+    if settling:
+        doubtful = await connection.fetch(READ_DOUBTFUL, settling)
     return _Ledger(
+        doubtful={row["execution_id"] for row in doubtful},
         tokens={row["jti"] for row in spent},
         approvals={row["approval_id"] for row in spent},
         outcomes={row["execution_id"]: row["position"] for row in outcomes},

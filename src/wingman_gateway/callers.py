@@ -43,6 +43,8 @@ METHOD_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/wingman_rpc.v1.AuditLog/Get": READERS,
     "/wingman_rpc.v1.AuditLog/Prove": READERS,
     "/wingman_rpc.v1.AuditLog/List": READERS,
+    # A person's word, under a certificate of the person's own: nobody speaks for them.
+    "/wingman_rpc.v1.AuditLog/Settle": frozenset({Role.AUDITOR}),
     "/grpc.health.v1.Health/Check": EVERYBODY,
     "/grpc.health.v1.Health/Watch": EVERYBODY,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": EVERYBODY,

@@ -45,6 +45,7 @@ from wingman_gateway.records import Records
 from wingman_gateway.refusals import Refusals
 from wingman_gateway.servicer import Admission, AuditServicer, Edge, Servicer
 from wingman_gateway.settings import Settings, checkpoint_key, load, tls_files, token_keys
+from wingman_gateway.settlement import Settler
 from wingman_rpc.v1 import gateway_pb2, gateway_pb2_grpc
 
 SERVICE: Final = gateway_pb2.DESCRIPTOR.services_by_name["ExecutionGateway"].full_name
@@ -146,7 +147,9 @@ class Gateway:
         self._server = grpc.aio.server(interceptors=[Admission(edge, limits, records, self._refusals)], options=OPTIONS)
         servicer = Servicer(edge, judge, self.executor, Observer(judge, engine))
         gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
-        gateway_pb2_grpc.add_AuditLogServicer_to_server(AuditServicer(edge, AuditLog(pool)), self._server)
+        audit_log = AuditLog(pool)
+        auditing = AuditServicer(edge, audit_log, Settler(audit_log, self._audit, records))
+        gateway_pb2_grpc.add_AuditLogServicer_to_server(auditing, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._status, self._server)
         if settings.environment == "test":
             health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

@@ -27,6 +27,7 @@ from wingman_gateway.messages import audit_entries, execute_response, observe_re
 from wingman_gateway.observer import Asker, Observer
 from wingman_gateway.records import Attempt, Records
 from wingman_gateway.refusals import Refusals
+from wingman_gateway.settlement import Settler
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
@@ -55,6 +56,7 @@ STATUS: Final = {
     Code.TARGET_AMBIGUOUS: grpc.StatusCode.FAILED_PRECONDITION,
     Code.TARGET_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
     Code.TARGET_EXISTS: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.OUTCOME_KNOWN: grpc.StatusCode.FAILED_PRECONDITION,
     Code.ENGINE_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     Code.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Code.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -223,9 +225,10 @@ class Servicer(pb_grpc.ExecutionGatewayServicer):
 class AuditServicer(pb_grpc.AuditLogServicer):
     """``wingman_rpc.v1.AuditLog``."""
 
-    def __init__(self, edge: Edge, log: AuditLog) -> None:
+    def __init__(self, edge: Edge, log: AuditLog, settler: Settler) -> None:
         """Take the edge and the log."""
         self._edge = edge
+        self._settler = settler
         self._log = log
 
     async def Checkpoint(self, _request: pb.CheckpointRequest, context: Context) -> pb.CheckpointResponse:  # noqa: N802
@@ -233,6 +236,15 @@ class AuditServicer(pb_grpc.AuditLogServicer):
         try:
             head = await self._log.head()
             return pb.CheckpointResponse(size=head.size, note=head.note)
+        except Exception as error:  # noqa: BLE001 - the edge maps every error
+            await self._edge.abort(context, error)
+
+    async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.SettleResponse:  # noqa: N802
+        """Append a person's word on an outcome that is UNKNOWN."""
+        try:
+            by = self._edge.caller(context).identity
+            position = await self._settler.settle(request.execution_id, request.outcome, request.note, by)
+            return pb.SettleResponse(position=position)
         except Exception as error:  # noqa: BLE001 - the edge maps every error
             await self._edge.abort(context, error)
 

@@ -81,6 +81,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
 
     def __init__(self, audit: AuditStore, keys: Path, now: Callable[[], datetime]) -> None:
         self.audit = audit
+        self._reconciled: dict[str, AuditRecord] = {}
         self._keys = keys
         self._now = now
         self.verdicts: dict[str, pb.Verdict] = {}
@@ -197,9 +198,15 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
         """Write what the gateway would after a crash."""
         (intent,) = [each for each in await self.audit.open_intents() if each.approval_id == approval_id]
         evidence = '{"state":"exited"}'
+        self._reconciled[intent.execution_id] = intent
         await self.audit.append(
             intent.concluded(RecordKind.RECONCILED, outcome, rfc3339(self._now()), evidence=evidence)
         )
+
+    async def settle(self, execution_id: str, outcome: Literal["SUCCEEDED", "FAILED"], evidence: str) -> None:
+        """Write what the gateway would when a person settles it."""
+        intent = self._reconciled[execution_id]
+        await self.audit.append(intent.concluded(RecordKind.SETTLED, outcome, rfc3339(self._now()), evidence=evidence))
 
     def _verify(self, request: pb.ExecuteRequest, context: Any) -> capability.Capability:
         peer = x509.load_pem_x509_certificate(context.auth_context()["x509_pem_cert"][0])

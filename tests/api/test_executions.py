@@ -1,6 +1,7 @@
 """Having approved commands run: minted for, spent once, relayed whole, looked up."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -180,6 +181,12 @@ async def test_a_stream_that_breaks_is_settled_by_the_audit_log(api: Api):
     await api.gateway.reconcile(f"{request_id}.0", "UNKNOWN")
     view = (await api.call("worker", "GET", f"/executions/{execution_id}")).json()
     assert (view["state"], view["result"]["kind"], view["evidence"]) == ("UNKNOWN", "RECONCILED", '{"state":"exited"}')
+    said = '{"by":"spiffe://wingman/test/auditor/alice","note":"it had run"}'
+    await api.gateway.settle(execution_id, "SUCCEEDED", said)
+    view = (await api.call("worker", "GET", f"/executions/{execution_id}")).json()
+    assert (view["state"], view["result"]["kind"], view["evidence"]) == ("SUCCEEDED", "SETTLED", said)
+    receipt = (await api.call("auditor", "GET", f"/audit/{execution_id}/receipt")).json()
+    assert [json.loads(entry["record"])["kind"] for entry in receipt["log"]] == ["INTENT", "RECONCILED", "SETTLED"]
 
 
 async def test_an_execution_that_another_client_started_is_told_from_the_audit_log(api: Api):

@@ -85,6 +85,15 @@ def refused(number: int, **changes: object) -> AuditRecord:
 EVIDENCE = '{"said":"a read leaves no trace"}'
 
 
+SETTLEMENT = '{"by":"spiffe://wingman/test/auditor/alice","note":"it ran","settles":1}'
+
+
+def settled(of: AuditRecord, **changes: object) -> AuditRecord:
+    """What a person says of an outcome that is UNKNOWN."""
+    said = {"outcome": "SUCCEEDED", "evidence": SETTLEMENT, **changes}
+    return replace(result(of), kind=RecordKind.SETTLED, **said)  # type: ignore[arg-type]
+
+
 def reconciled(of: AuditRecord, evidence: str) -> AuditRecord:
     return replace(result(of), kind=RecordKind.RECONCILED, outcome="UNKNOWN", evidence=evidence)
 
@@ -158,7 +167,7 @@ OLDER = Checkpoint(ORIGIN, 8, LOG.checkpoints[2].root)
 def test_a_whole_log_verifies():
     summary = verified(LOG)
     assert (summary.size, summary.checkpoints, summary.root) == (11, 4, LOG.checkpoints[-1].root)
-    assert summary.counts == {"INTENT": 4, "RESULT": 2, "REFUSED": 3, "RECONCILED": 1, "BOUNDARY": 1}
+    assert summary.counts == {"INTENT": 4, "RESULT": 2, "REFUSED": 3, "RECONCILED": 1, "BOUNDARY": 1, "SETTLED": 0}
     assert summary.unfinished == ((9, "exe_9"),)
     assert verified(LOG, OLDER) == summary
     assert verified(LOG, Checkpoint(ORIGIN, 11, summary.root)) == summary
@@ -341,6 +350,32 @@ STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
         lambda: [intent(0), result(intent(0)), reconciled(intent(0), EVIDENCE)],
         (2, "execution_id"),
     ),
+    "a settlement of nothing": (lambda: [settled(intent(0))], (0, "execution_id")),
+    "a settlement before the outcome": (lambda: [intent(0), settled(intent(0))], (1, "execution_id")),
+    "a settlement of what is known": (lambda: [intent(0), result(intent(0)), settled(intent(0))], (2, "execution_id")),
+    "a settlement twice": (
+        lambda: [intent(0), reconciled(intent(0), EVIDENCE), settled(intent(0)), settled(intent(0))],
+        (3, "execution_id"),
+    ),
+    "a settlement of another command": (
+        lambda: [intent(0), reconciled(intent(0), EVIDENCE), settled(intent(0), command="docker rm web")],
+        (2, "execution_id"),
+    ),
+    "a settlement as UNKNOWN": (
+        lambda: [intent(0), reconciled(intent(0), EVIDENCE), settled(intent(0), outcome="UNKNOWN")],
+        (2, "outcome"),
+    ),
+    **{
+        f"a settlement with {evidence!r} for evidence": (
+            lambda evidence=evidence: [
+                intent(0),
+                reconciled(intent(0), EVIDENCE),
+                settled(intent(0), evidence=evidence),
+            ],
+            (2, "evidence"),
+        )
+        for evidence in ("", "x", "[]", '{"by":"alice"}', '{"note":"it ran"}', '{"by":"","note":"x"}')
+    },
     "a result without an outcome": (lambda: [intent(0), result(intent(0), outcome="")], (1, "outcome")),
     "an intent with an outcome": (lambda: [replace(intent(0), outcome="FAILED")], (0, "outcome")),
     "an intent without an execution": (lambda: [replace(intent(0), execution_id="")], (0, "execution_id")),
@@ -423,6 +458,11 @@ STORIES: dict[str, tuple[Callable[[], list[AuditRecord]], tuple[int, str]]] = {
         }.items()
     },
 }
+
+
+def test_a_person_may_settle_what_nobody_could_tell():
+    summary = verified(written([intent(0), reconciled(intent(0), EVIDENCE), settled(intent(0))], range(4)))
+    assert (summary.counts["SETTLED"], summary.unfinished) == (1, ())
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -82,6 +82,27 @@ def test_it_proves_what_ran_for_whom_and_who_said_so():
     assert checked.checkpoint.size == len(STORY)
 
 
+UNKNOWN = INTENT.concluded(RecordKind.RECONCILED, "UNKNOWN", "2026-01-01T00:00:03.000000Z", evidence='{"said":"x"}')
+SETTLED = INTENT.concluded(
+    RecordKind.SETTLED, "FAILED", "2026-01-02T00:00:00.000000Z", evidence='{"by":"alice","note":"it never ran"}'
+)
+
+
+def test_what_a_person_settled_is_proven_too():
+    checked = check_receipt(json.dumps(receipt((INTENT, UNKNOWN, SETTLED), (0, 1, 2))), KEYS)
+    assert (checked.outcome, checked.settlement) == (UNKNOWN, SETTLED)
+
+
+@pytest.mark.parametrize(
+    ("story", "told"),
+    [((INTENT, UNKNOWN, RESULT), (0, 1, 2)), ((INTENT, RESULT, SETTLED), (0, 1, 2)), ((INTENT, SETTLED), (0, 1))],
+)
+def test_a_story_that_cannot_be_has_no_receipt(story: tuple[AuditRecord, ...], told: tuple[int, ...]):
+    with pytest.raises(LogCorrupt) as refused:
+        check_receipt(json.dumps(receipt(story, told)), KEYS)
+    assert refused.value.code is Code.RECEIPT_INVALID
+
+
 def test_an_execution_that_still_runs_has_a_receipt_too():
     checked = check_receipt(json.dumps(receipt(told=(1,))), KEYS)
     assert (checked.outcome, checked.outcome_position) == (None, None)

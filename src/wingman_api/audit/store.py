@@ -20,7 +20,7 @@ ORDER BY position LIMIT $5
 HEAD: Final = "SELECT size, root, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
 OF_EXECUTION: Final = """
 SELECT position, record, leaf_hash FROM execution_audit
-WHERE execution_id = $1 AND kind IN ('INTENT', 'RESULT', 'RECONCILED') ORDER BY position
+WHERE execution_id = $1 AND kind IN ('INTENT', 'RESULT', 'RECONCILED', 'SETTLED') ORDER BY position
 """
 LEAVES: Final = "SELECT position AS index, leaf_hash AS hash FROM execution_audit WHERE position = ANY($1::bigint[])"
 NODES: Final = """

@@ -184,7 +184,7 @@ def told(record: Record) -> Event | None:
     match record.kind:
         case "INTENT":
             return ExecutionStarted.model_validate(about)
-        case "RESULT" | "RECONCILED" if record.outcome in KNOWN:
+        case "RESULT" | "RECONCILED" | "SETTLED" if record.outcome in KNOWN:
             ending = {"state": record.outcome, "exit_code": record.exit_code, "duration_ms": record.duration_ms}
             return ExecutionFinished.model_validate({**about, **ending})
         case "RESULT" | "RECONCILED":

@@ -60,7 +60,7 @@ class AuditView(View):
     """A record of the audit log about this execution."""
 
     position: int
-    kind: Literal["INTENT", "RESULT", "RECONCILED"]
+    kind: Literal["INTENT", "RESULT", "RECONCILED", "SETTLED"]
     leaf_hash: Digest
     created_at: datetime
 
@@ -96,7 +96,7 @@ class ExecutionView(View):
     target_digest: str
     decision_digest: str
     output_digest: str = Field(description="SHA-256 over all redacted output; empty before the end.")
-    evidence: str = Field(description="What Docker testified, where the outcome was reconciled.")
+    evidence: str = Field(description="What Docker testified, or who settled it and why.")
     client: str = Field(description="The SPIFFE id of the certificate that presented the token.")
     intent: AuditView
     result: AuditView | None = Field(description="Null while it runs, or waits in the gateway's journal.")

@@ -58,7 +58,11 @@ SELECT i.execution_id, i.approval_id, i.worker, i.environment, i.command, i.oper
        (SELECT stored_at FROM execution_output WHERE execution_id = i.execution_id ORDER BY seq DESC LIMIT 1) AS heard,
        (SELECT note FROM audit_checkpoint WHERE size > coalesce(r.position, i.position) ORDER BY size LIMIT 1) AS note
 FROM execution_audit i
-LEFT JOIN execution_audit r ON r.execution_id = i.execution_id AND r.kind IN ('RESULT', 'RECONCILED')
+LEFT JOIN LATERAL (
+    SELECT * FROM execution_audit o
+    WHERE o.execution_id = i.execution_id AND o.kind IN ('RESULT', 'RECONCILED', 'SETTLED')
+    ORDER BY o.position DESC LIMIT 1
+) r ON true
 LEFT JOIN execution e ON e.id = i.execution_id
 WHERE i.kind = 'INTENT' AND i.execution_id = $1
 """

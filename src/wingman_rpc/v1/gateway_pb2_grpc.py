@@ -242,6 +242,11 @@ class AuditLogStub:
                 request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListRequest.SerializeToString,
                 response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListResponse.FromString,
                 _registered_method=True)
+        self.Settle = channel.unary_unary(
+                '/wingman_rpc.v1.AuditLog/Settle',
+                request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.SettleRequest.SerializeToString,
+                response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.SettleResponse.FromString,
+                _registered_method=True)
 
 
 class AuditLogServicer:
@@ -279,6 +284,14 @@ class AuditLogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Settle(self, request, context):
+        """Settle appends what a person found out about an execution whose outcome is UNKNOWN, once. For the role auditor
+        alone: the record names the certificate. FAILED_PRECONDITION where no outcome is open to be settled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditLogServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -301,6 +314,11 @@ def add_AuditLogServicer_to_server(servicer, server):
                     servicer.List,
                     request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListRequest.FromString,
                     response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ListResponse.SerializeToString,
+            ),
+            'Settle': grpc.unary_unary_rpc_method_handler(
+                    servicer.Settle,
+                    request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.SettleRequest.FromString,
+                    response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.SettleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -415,6 +433,33 @@ class AuditLog:
             '/wingman_rpc.v1.AuditLog/List',
             wingman__rpc_dot_v1_dot_gateway__pb2.ListRequest.SerializeToString,
             wingman__rpc_dot_v1_dot_gateway__pb2.ListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Settle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wingman_rpc.v1.AuditLog/Settle',
+            wingman__rpc_dot_v1_dot_gateway__pb2.SettleRequest.SerializeToString,
+            wingman__rpc_dot_v1_dot_gateway__pb2.SettleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -130,6 +130,10 @@ class AuditLogStub:
     """Prove returns an inclusion proof (RFC 6962, 2.1.1) or a consistency proof (2.1.2)."""
     List: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListRequest, _gateway_pb2.ListResponse]
     """List returns records in order, from a position on."""
+    Settle: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.SettleRequest, _gateway_pb2.SettleResponse]
+    """Settle appends what a person found out about an execution whose outcome is UNKNOWN, once. For the role auditor
+    alone: the record names the certificate. FAILED_PRECONDITION where no outcome is open to be settled.
+    """
 
 @_typing.type_check_only
 class AuditLogAsyncStub(AuditLogStub):
@@ -148,6 +152,10 @@ class AuditLogAsyncStub(AuditLogStub):
     """Prove returns an inclusion proof (RFC 6962, 2.1.1) or a consistency proof (2.1.2)."""
     List: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListRequest, _gateway_pb2.ListResponse]  # type: ignore[assignment]
     """List returns records in order, from a position on."""
+    Settle: _aio.UnaryUnaryMultiCallable[_gateway_pb2.SettleRequest, _gateway_pb2.SettleResponse]  # type: ignore[assignment]
+    """Settle appends what a person found out about an execution whose outcome is UNKNOWN, once. For the role auditor
+    alone: the record names the certificate. FAILED_PRECONDITION where no outcome is open to be settled.
+    """
 
 class AuditLogServicer(metaclass=_abc_1.ABCMeta):
     """AuditLog lets the log be read and proven through the gateway, without an account at the database. What it says needs no
@@ -187,5 +195,15 @@ class AuditLogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.ListResponse, _abc.Awaitable[_gateway_pb2.ListResponse]]:
         """List returns records in order, from a position on."""
+
+    @_abc_1.abstractmethod
+    def Settle(
+        self,
+        request: _gateway_pb2.SettleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.SettleResponse, _abc.Awaitable[_gateway_pb2.SettleResponse]]:
+        """Settle appends what a person found out about an execution whose outcome is UNKNOWN, once. For the role auditor
+        alone: the record names the certificate. FAILED_PRECONDITION where no outcome is open to be settled.
+        """
 
 def add_AuditLogServicer_to_server(servicer: AuditLogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,139 @@
+"""An outcome that nobody saw and Docker cannot tell is settled by a person, once, under a certificate of theirs."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import grpc
+import pytest
+
+from tests.gateway.conftest import FakeEngine, Minter, Refused, Served, execute, refusal
+from wingman_api.gateway_client import open_gateway
+from wingman_cli import executions
+from wingman_core.audit_record import RecordKind
+from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
+from wingman_gateway.engine.events import Event, Note
+from wingman_gateway.engine.events import Testimony as Said  # pytest collects what begins with Test
+from wingman_rpc.v1 import gateway_pb2 as pb
+from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub
+
+ALICE = "spiffe://wingman/test/auditor/alice"
+
+
+async def vanish(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
+    """An engine that goes away in the midst of it."""
+    raise Unavailable(Code.ENGINE_UNAVAILABLE, "gone")
+    yield
+
+
+@pytest.fixture
+async def unknown(served: Served, engine: FakeEngine, minter: Minter) -> str:
+    """An execution whose outcome is UNKNOWN."""
+    engine.script, engine.testimony = vanish, Said("UNKNOWN", None, '{"said":"nobody knows"}')
+    async with served.channel("api") as channel:
+        said = await execute(channel, minter.mint("docker stop web", engine), "docker stop web")
+    await served.until(lambda log: any(record.kind is RecordKind.RECONCILED for record in log))
+    return said.accepted.execution_id
+
+
+async def settle(
+    served: Served, execution_id: str, *, outcome: str = "SUCCEEDED", note: str = "its log says so", who: str = ""
+) -> int:
+    request = pb.SettleRequest(execution_id=execution_id, outcome=outcome, note=note)
+    async with served.channel(who or "auditor-alice") as channel:
+        return int((await AuditLogStub(channel).Settle(request)).position)
+
+
+async def refused(served: Served, execution_id: str, **said: str) -> Refused:
+    return await refusal(settle(served, execution_id, **said))
+
+
+async def test_it_is_settled_once_with_who_says_so_and_why(served: Served, unknown: str) -> None:
+    position = await settle(served, unknown)
+    log = await served.log()  # verifies the story
+    settled = log[position]
+    assert (settled.kind, settled.outcome, settled.execution_id) == (RecordKind.SETTLED, "SUCCEEDED", unknown)
+    assert json.loads(settled.evidence) == {"by": ALICE, "note": "its log says so", "settles": position - 1}
+    assert log[position - 1].outcome == "UNKNOWN"
+    again = await refused(served, unknown, outcome="FAILED")
+    assert (again.reason, again.status) == (Code.OUTCOME_KNOWN, grpc.StatusCode.FAILED_PRECONDITION)
+
+
+async def test_what_has_an_outcome_is_not_settled(served: Served, engine: FakeEngine, minter: Minter) -> None:
+    async with served.channel("api") as channel:
+        said = await execute(channel, minter.mint("docker stop web", engine), "docker stop web")
+    assert (await refused(served, said.accepted.execution_id)).reason == Code.OUTCOME_KNOWN
+
+
+async def test_two_at_once_settle_it_once(served: Served, unknown: str) -> None:
+    records = [record for record in await served.log() if record.kind is RecordKind.RECONCILED]
+    settled = records[0].concluded(
+        RecordKind.SETTLED, "FAILED", records[0].created_at, evidence='{"by":"x","note":"y"}'
+    )
+    await served.gateway._audit.append(settled)
+    with pytest.raises(WingmanError) as late:
+        await served.gateway._audit.append(settled)
+    assert late.value.code is Code.OUTCOME_KNOWN
+    assert (await refused(served, unknown)).reason == Code.OUTCOME_KNOWN
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"outcome": "UNKNOWN"}, Code.REQUEST_INVALID),
+        ({"outcome": "TIMED_OUT"}, Code.REQUEST_INVALID),
+        ({"note": " "}, Code.REQUEST_INVALID),
+        ({"note": "a\nb"}, Code.REQUEST_INVALID),
+        ({"note": "x" * 1001}, Code.REQUEST_INVALID),
+        ({"who": "api"}, Code.CALLER_ROLE),
+        ({"who": "tool-deploy"}, Code.CALLER_ROLE),
+    ],
+)
+async def test_it_takes_a_person_an_outcome_and_a_note(
+    said: dict[str, str], reason: Code, served: Served, unknown: str
+) -> None:
+    assert (await refused(served, unknown, **said)).reason == reason
+    assert (await refused(served, "exe_none")).reason == Code.NOT_FOUND
+
+
+async def test_the_command_settles_it(served: Served, unknown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    leaf = served.pki.leaf("auditor-alice")
+    instance = SimpleNamespace(
+        pki=leaf.certificate.parent,
+        environment="test",
+        running=lambda: SimpleNamespace(gateway=f"localhost:{served.port}"),
+    )
+    context = SimpleNamespace(obj=SimpleNamespace(instance=instance))
+    import asyncio
+
+    await asyncio.to_thread(
+        executions.resolve, context, unknown, outcome="failed", note="it never began", certificate=None, as_json=False
+    )
+    assert f"{unknown} is settled as FAILED" in capsys.readouterr().out
+    assert (await served.log())[-1].outcome == "FAILED"
+
+
+def test_the_command_needs_a_certificate_and_a_gateway(tmp_path: Path) -> None:
+    instance = SimpleNamespace(pki=tmp_path, environment="test", running=lambda: None)
+    context = SimpleNamespace(obj=SimpleNamespace(instance=instance))
+
+    def resolve(certificate: Path | None) -> SettingInvalid:
+        with pytest.raises(SettingInvalid) as refused:
+            executions.resolve(context, "exe_1", outcome="failed", note="x", certificate=certificate)
+        return refused.value
+
+    assert "which auditor" in resolve(None).message
+    assert "No such file" in resolve(tmp_path / "auditor-ann.crt").message
+    for name in ("auditor-ann.crt", "auditor-ann.key", "ca.crt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert "no gateway runs" in resolve(None).message
+
+
+async def test_a_gateway_that_is_gone_is_told(served: Served, unknown: str) -> None:
+    leaf = served.pki.leaf("auditor-alice")
+    key, chain = leaf.key.read_bytes(), leaf.certificate.read_bytes()
+    authority = served.pki.certificate.read_bytes()
+    async with open_gateway("localhost:1", key=key, chain=chain, authority=authority, environment="test") as client:
+        with pytest.raises(Unavailable):
+            await client.settle(unknown, "FAILED", "x")
