@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STUBS := src/wingman_rpc/v1
 
-.PHONY: help setup hooks run demo backup restore status test test-fast faults check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean test-env test-env-down prd-env prd-env-down
+.PHONY: help setup hooks run demo backup restore status test test-fast faults fuzz check fmt proto openapi pictures lock sbom vulnerabilities schema bench soak clean test-env test-env-down prd-env prd-env-down
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ test-fast: $(READY) ## The suite without faults, end-to-end stories and the stac
 
 faults: $(READY) ## Processes killed, database and engine gone, at every step
 	@KILLS=20 $(BIN)/pytest -q tests/faults tests/api/test_killed.py
+
+fuzz: $(READY) ## The parser and tokens under mutated input, for MINUTES (60)
+	@MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q --timeout 0 tests/fuzz
 
 check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck, hadolint
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
