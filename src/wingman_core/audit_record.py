@@ -61,7 +61,7 @@ class AuditRecord:
     """The token's id; an INTENT spends it."""
     worker: str = ""
     command: str = ""
-    """The canonical command; in a REFUSED record, what is safe to show of the text that came."""
+    """The canonical command with its secrets hidden (``command.hidden``); of a refused text, what is safe to show."""
     operation_digest: str = ""
     targets: tuple[str, ...] = ()
     """Each target's identity as canonical JSON text, see ``identities``."""

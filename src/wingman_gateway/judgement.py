@@ -13,6 +13,7 @@ from typing import Final, Protocol, assert_never
 
 from wingman_core.capability import audience_of, issuer_of, verify
 from wingman_core.command import Facts, Operation, facts, operation_digest, parse, render
+from wingman_core.command.hidden import hide
 from wingman_core.errors import CapabilityRefused, Code, PolicyRefused, TargetRefused, Unavailable, WingmanError
 from wingman_core.target import Target, targets_digest
 from wingman_core.verdict import BlastRadius, Verdict
@@ -136,7 +137,7 @@ class Judge:
         claims = attempt.capability.claims
         # 3. The command, parsed here: nobody else's parse counts.
         operation = parse(command)
-        attempt.command, attempt.operation_digest = render(operation), operation_digest(operation)
+        attempt.command, attempt.operation_digest = hide(render(operation)), operation_digest(operation)
         if attempt.operation_digest != claims.op:
             raise CapabilityRefused(
                 Code.TOKEN_OPERATION,

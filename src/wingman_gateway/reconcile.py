@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.command import parse
+from wingman_core.command.hidden import parseable
 from wingman_core.errors import CommandRefused, WingmanError
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine import EngineRefused, Testimony
@@ -107,7 +108,7 @@ class Reconciler:
 
     async def _ask(self, intent: AuditRecord) -> Testimony:
         try:
-            operation = parse(intent.command)
+            operation = parse(parseable(intent.command))
             targets = tuple(target_of(identity) for identity in intent.targets)
             notes = self._journal.notes(intent.execution_id)
             intent_at = datetime.fromisoformat(intent.created_at)

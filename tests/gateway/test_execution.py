@@ -22,6 +22,7 @@ from tests.gateway.conftest import (
     refusal,
 )
 from wingman_core.audit_record import RecordKind
+from wingman_core.command import operation_digest, parse
 from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_gateway import judgement
 from wingman_gateway.audit_store import APPEND_LOCK, LOCK_LOG
@@ -64,6 +65,17 @@ async def test_an_approved_command_runs_and_every_step_is_in_the_log(
     assert json.loads(intent.evidence) == {"gateway": "gateway", "policies": ["test-one-person"]}
     assert (result.outcome, result.exit_code, result.output_excerpt) == ("SUCCEEDED", 0, "web\n")
     assert result.output_digest == said.finished.output_digest
+
+
+async def test_the_log_hides_a_secret_of_the_command_and_its_digest_covers_it(
+    served: Served, channel: grpc.aio.Channel, engine: FakeEngine, minter: Minter
+):
+    command = "docker exec --env DB_PASSWORD=hunter2 web ls"
+    await execute(channel, minter.mint(command, engine), command)
+    assert engine.acts == [(command, (engine.ids["web"],))]
+    log = await served.log()
+    assert [record.command for record in log] == ["docker exec --env DB_PASSWORD=[REDACTED sha256:f52fbd32] web ls"] * 2
+    assert {record.operation_digest for record in log} == {operation_digest(parse(command))}
 
 
 async def test_an_exit_code_other_than_zero_is_a_failure(

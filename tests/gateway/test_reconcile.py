@@ -222,3 +222,10 @@ def test_a_target_comes_back_from_its_identity():
     target = Target(Reference("container", "web", "peer"), "a" * 64, image_digest="sha256:1", name="web")
     (text,) = identities([target])
     assert target_of(text).identity() == target.identity()
+
+
+async def test_a_command_whose_secret_is_hidden_is_asked_about(site: Site):
+    hidden = "docker exec --env DB_PASSWORD=[REDACTED sha256:12345678] web ls"
+    await site.intent("docker exec --env DB_PASSWORD=hunter2 web ls", told=hidden)
+    assert await site.reconciler.run()
+    assert site.engine.asked == [("exe_1", "docker exec --env DB_PASSWORD=REDACTED-12345678 web ls", {})]

@@ -1,0 +1,58 @@
+"""What the log hides of a command, and what it must not."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wingman_core.command import operation_digest, parse, render
+from wingman_core.command.hidden import hide, parseable
+
+MARK = r"\[REDACTED sha256:[0-9a-f]{8}\]"
+
+
+@pytest.mark.parametrize(
+    ("command", "hidden"),
+    [
+        ("docker run --env DB_PASSWORD=hunter2 busybox", "--env DB_PASSWORD=MARK busybox"),
+        ("docker run --label api_token=abc.def busybox", "--label api_token=MARK busybox"),
+        ("docker exec web mysqladmin --password=hunter2 ping", "--password=MARK ping"),
+        ("docker exec web mysqladmin --password hunter2 ping", "--password MARK ping"),
+        ("docker exec web fetch https://ann:hunter2@example.com/x", "https://ann:MARK@example.com/x"),
+        ("docker exec web tool ghp_abcdefghijklmnopqrstuvwxyz0123456789", "tool MARK"),
+        ("docker volume create --opt o=password=hunter2 --opt type=cifs data", "--opt o=password=MARK --opt"),
+    ],
+)
+def test_a_recognised_value_is_hidden_and_marked(command: str, hidden: str) -> None:
+    shown = hide(render(parse(command)))
+    assert "hunter2" not in shown
+    assert re.search(re.escape(hidden).replace("MARK", MARK), shown), shown
+    assert parse(parseable(shown)).verb == parse(command).verb
+    assert operation_digest(parse(parseable(shown))) != operation_digest(parse(command))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "docker ps --all",
+        "docker exec web cat /run/secrets/token",
+        "docker run --env PASSWORD_FILE=/x --env A=b busybox",
+        "docker exec web tool '--password=$(id)'",
+        "docker run --env 'DB_PASSWORD=a b;id' busybox",
+        "docker exec web tool '--token=|sh'",
+    ],
+)
+def test_what_is_no_secret_or_could_run_stays(command: str) -> None:
+    assert hide(render(parse(command))) == render(parse(command))
+
+
+def test_two_values_are_told_apart() -> None:
+    first, second = (hide(f"docker run --env TOKEN={value} busybox") for value in ("aaa", "bbb"))
+    assert first != second
+
+
+@given(st.from_regex(r"[A-Za-z0-9._+/:@-]{1,20}", fullmatch=True))
+def test_what_is_hidden_parses_with_a_stand_in(value: str) -> None:
+    command = render(parse(f"docker run --env MY_SECRET={value} busybox"))
+    assert render(parse(parseable(hide(command)))).startswith("docker run --env MY_SECRET=")
