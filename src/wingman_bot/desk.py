@@ -83,9 +83,15 @@ class Desk:
 
     def sizes(self) -> dict[str, int]:
         """Return how much of each kind is remembered; none of it outgrows the ledger's notes."""
-        own = {name: getattr(self, f"_{name}") for name in ("queued", "busy", "again", "failures")}
-        counts = {name: len(found) for name, found in own.items()}
-        return counts | {"cards": len(self._cards), "edits": self._edits.qsize(), "asked_twice": len(self.asked_twice)}
+        return {
+            "cards": len(self._cards),
+            "edits": self._edits.qsize(),
+            "queued": len(self._queued),
+            "busy": len(self._busy),
+            "again": len(self._again),
+            "failures": len(self._failures),
+            "asked_twice": len(self.asked_twice),
+        }
 
     async def run(self) -> None:
         """Show what is due, for ever."""
