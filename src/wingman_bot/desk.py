@@ -14,7 +14,7 @@ was announced. Edits do not wait behind new cards, nor new cards in the order in
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from wingman_bot.api_client import ApiClient
 from wingman_bot.backoff import delays
 from wingman_bot.card_queue import FIELDS, CardQueue, place_of
 from wingman_bot.cards import Card, announcement, card
+from wingman_bot.endings import is_over, look_again
 from wingman_bot.ledger import Ledger, Superseded
 from wingman_bot.pace import Urgency
 from wingman_bot.telegram import Gone, Refused, Telegram, Unauthorized
@@ -33,14 +34,9 @@ from wingman_core.errors import Code, Unavailable, WingmanError
 KEY: Final = "apr_"
 """How the keys of requests' notes begin."""
 EDITORS: Final = 4
-LAPSE: Final = timedelta(hours=25)
-"""After which nothing can come of an approval that nobody used: a day, and some."""
-RUNNING_LOOK: Final = timedelta(minutes=1)
-"""How often a running execution is looked at, should its event have come before its record."""
 SWEEP: Final = 20.0
 TROUBLE: Final = 30.0
 """Seconds until the next try where Telegram refused."""
-DONE: Final = frozenset({"REJECTED", "EXPIRED", "CANCELLED"})
 
 
 class Desk:
@@ -96,7 +92,7 @@ class Desk:
     async def run(self) -> None:
         """Show what is due, for ever."""
         for key, note in sorted(self._ledger.notes.items(), key=lambda each: int(each[1].get("e", 0))):
-            if key.startswith(KEY) and (note.get("s", -1) < note["e"] or "m" not in note):
+            if key.startswith(KEY) and (note.get("s", -1) < note["e"] or "h" not in note):
                 self.wake(key)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._deal(), name="cards")
@@ -211,7 +207,7 @@ class Desk:
         if over:
             self._forget(request_id)
             return
-        shown = self._noted(request_id, s=due, h=wanted.seal, u=self._look_at(request, executions))
+        shown = self._noted(request_id, s=due, h=wanted.seal, u=look_again(request, executions, self._now()))
         if shown != self._ledger.notes.get(request_id):
             self._ledger.keep({request_id: shown})
         if int(shown["e"]) > due:
@@ -229,10 +225,9 @@ class Desk:
             raise WingmanError(Code.REQUEST_INVALID, "the card's place cannot be kept", hint="/show and /approve work")
 
     async def _strip(self, note: Mapping[str, Any]) -> None:
-        """Take the buttons from a document that is no longer true, if there is one."""
-        if "d" in note:
-            with suppress(Gone, Refused):  # a tap on them would decide nothing
-                await self._telegram.edit_buttons(int(note["c"]), int(note["d"]), None)
+        """Take the buttons from a document that is no longer true."""
+        with suppress(Gone, Refused):  # a tap on them would decide nothing
+            await self._telegram.edit_buttons(int(note["c"]), int(note["d"]), None)
 
     async def _send_what_is_missing(self, request: Request, wanted: Card) -> None:
         """Send the announcement and the document; their ids are kept before anything is made of them (2. and 3.)."""
@@ -241,7 +236,9 @@ class Desk:
             message = await self._telegram.send(self._chat, announcement(request), Urgency.CARD)
             await self._kept(request.id, c=self._chat, m=message, **dict.fromkeys(FIELDS))
         if wanted.document is not None and note.get("k") != wanted.document.digest:
-            await self._strip(note)
+            if "d" in note:
+                await self._kept(request.id, h=None)  # unfinished from here on, also for the next life
+                await self._strip(note)
             chat = int(self._ledger.notes[request.id]["c"])
             message = await self._telegram.send_document(chat, wanted.document, Urgency.CARD)
             await self._kept(request.id, d=message, k=wanted.document.digest, h=None)
@@ -274,14 +271,6 @@ class Desk:
         note = {**self._ledger.notes.get(request_id, {}), **changes}
         return {key: value for key, value in note.items() if value is not None}
 
-    def _look_at(self, request: Request, executions: Mapping[str, Execution]) -> int | None:
-        """Return when (Unix seconds) to look at a request again though nothing was told of it."""
-        if any(each.state == "RUNNING" for each in executions.values()):
-            return int((self._now() + RUNNING_LOOK).timestamp())
-        if request.status == "PENDING":
-            return int((request.expires_at + RUNNING_LOOK).timestamp())
-        return int(((request.decided_at or self._now()) + LAPSE).timestamp()) + 1
-
     async def _sweep(self) -> None:
         """Look at what should have changed by now."""
         while True:
@@ -290,17 +279,3 @@ class Desk:
             for key, note in list(self._ledger.notes.items()):
                 if key.startswith(KEY) and note.get("u", now + 1) <= now:
                     self.wake(key)
-
-
-def is_over(request: Request, executions: Mapping[str, Execution], now: datetime) -> bool:
-    """Return whether nothing more can come of a request that its card would have to show."""
-    if request.status in DONE:
-        return True
-    if request.status == "PENDING":
-        return False
-    ran = [executions.get(each.execution_id or "") for each in request.commands]
-    states = [execution.state if execution is not None else "" for execution in ran]
-    if "RUNNING" in states:
-        return False
-    lapsed = now >= (request.decided_at or datetime.max.replace(tzinfo=UTC) - LAPSE) + LAPSE
-    return all(states) or lapsed

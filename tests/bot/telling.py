@@ -121,6 +121,35 @@ async def long(telling: Telling) -> str:
     return request_id
 
 
+async def renewed(telling: Telling) -> str:
+    """A card with a document whose request changes, decided elsewhere."""
+    office, before, after = telling.office, "word " * 2000, "another " * 1500
+    request_id = await office.asks(task_name=f"renewed {telling.at}", instruction=before)
+
+    def is_file(message: Message) -> bool:
+        return bool(message.document and message.buttons and request_id in message.text)
+
+    def is_renewed(message: Message) -> bool:
+        return is_file(message) and message.id > first.id
+
+    shown = first = await office.telegram.message(office.group, is_file, seconds=90)
+    for statement in (
+        "ALTER TABLE approval_request DISABLE TRIGGER USER",
+        f"UPDATE approval_request SET instruction = '{after}' WHERE id = '{request_id}'",
+        "ALTER TABLE approval_request ENABLE TRIGGER USER",
+    ):
+        await office.api.sql(statement, role="wingman_owner")
+    while shown.document is None or after.strip() not in shown.document.content.decode():
+        with suppress(AssertionError):  # its buttons are gone already
+            tap = await office.telegram.taps(office.alice, shown, "Approve")
+            await office.telegram.answer(tap, seconds=90)
+        with suppress(TimeoutError):
+            shown = await office.telegram.message(office.group, is_renewed, seconds=0.5)
+    assert (await office.api.decide("bob", request_id, "reject")).status_code == 200
+    await office.telegram.message(office.group, lambda m: request_id in m.text and "⛔ Rejected" in m.text, seconds=90)
+    return request_id
+
+
 async def typed(telling: Telling) -> str:
     """A command."""
     office = telling.office
@@ -139,7 +168,9 @@ async def killed_at_every_step(office: Office, story: Story, least: int):
     for at in count():
         telling = Telling(office, at, from_the_start=story is simple)
         request_id = await telling.tell(story)
-        assert len(await office.cards(request_id)) == 1, (at, telling.kills)
+        cards = await office.cards(request_id)
+        assert len(cards) == {renewed: 2}.get(story, 1), (at, telling.kills)
+        assert sum(bool(card.buttons) for card in cards) == 1, (at, telling.kills)
         view: dict[str, Any] = (await office.api.call("operator", "GET", f"/approvals/{request_id}")).json()
         decided = [decision["person"] for decision in view["decisions"]]
         assert len(set(decided)) == len(decided) == {quorum: 2}.get(story, 1), (at, telling.kills)
