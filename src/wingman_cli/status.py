@@ -7,6 +7,7 @@ Does not: need a key, but to count false claims (the data directory's operator's
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,6 +15,7 @@ import httpx
 import typer
 
 from wingman_cli.exits import Exit
+from wingman_cli.instance import Instance
 from wingman_cli.options import Env, Json, Root
 from wingman_cli.screen import Screen
 from wingman_cli.session import OPERATOR, Session
@@ -24,6 +26,8 @@ SLOWEST: Final = 1.0
 MOST_PENDING: Final = 10
 LEAST_FREE: Final = 0.10
 """Of a disk."""
+SHORTEST: Final = timedelta(days=30)
+"""For which a certificate has to be good; ``wingman rotate certificates`` makes new ones."""
 LIMIT: Final = 10.0
 
 
@@ -44,10 +48,13 @@ def status(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what is not well.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is well and what is not: health, answers, pending requests, false claims, containers, disk."""
+    """Say what is well and what is not: containers, certificates, health, answers, requests, disk, claims."""
     session: Session = context.obj
     screen = Screen(as_json=as_json)
-    found = [*_containers(env, root, screen), *_api(*_where(session, env, root))]
+    instance, api, name = _where(session, env, root)
+    path = instance.api_key_file(OPERATOR)
+    key = path.read_text("ascii").strip() if path.exists() else ""
+    found = [*_containers(env, root, screen), *_certificates(instance, datetime.now(UTC)), *_api(api, key, name)]
     if as_json:
         screen.document([{"name": each.name, "well": each.well, "said": each.said} for each in found])
     for each in found:
@@ -57,8 +64,8 @@ def status(
         raise typer.Exit(Exit.FAILED)
 
 
-def _where(session: Session, env: str, root: Path) -> tuple[str, str, str]:
-    """Return the API's address, an operator's key (empty where there is none), and the environment's name."""
+def _where(session: Session, env: str, root: Path) -> tuple[Instance, str, str]:
+    """Return the deployment's keys, its API's address, and its environment's name."""
     instance, api, name = session.instance, session.api, "test"
     if env:
         from wingman_cli.stack.day_two import StackPlace, opened
@@ -72,8 +79,20 @@ def _where(session: Session, env: str, root: Path) -> tuple[str, str, str]:
                 Code.GATEWAY_UNAVAILABLE, f"Wingman is not running on {session.data_dir}", hint="wingman up starts it"
             )
         api = running.api
-    path = instance.api_key_file(OPERATOR)
-    return api, path.read_text("ascii").strip() if path.exists() else "", name
+    return instance, api, name
+
+
+def _certificates(instance: Instance, now: datetime) -> Iterator[Finding]:
+    """Yield for a directory that has certificates how long the first of them to end is good for."""
+    from cryptography import x509
+
+    ends = [
+        (x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc, path.name)
+        for path in instance.pki.glob("*.crt")
+    ]
+    if ends:
+        end, name = min(ends)
+        yield Finding("certificates", end - now >= SHORTEST, f"{name} is good for {(end - now).days} days")
 
 
 def _containers(env: str, root: Path, screen: Screen) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.running import Up, wingman
 from tests.conftest import REPOSITORY
 from wingman_cli import status
+from wingman_cli.instance import Instance
 
 PLACE = REPOSITORY / "deploy" / "monitoring"
 SCRAPED = {"job", "environment", "instance"}
@@ -94,7 +96,14 @@ def test_the_alerts_are_the_guides_table_and_have_what_alertmanager_shows():
 def test_status_says_that_all_is_well_and_cron_hears_nothing(up: Up, monkeypatch: pytest.MonkeyPatch):
     said = wingman(up.data_dir, "status")
     assert said.returncode == 0, said.stdout
-    for line in ("ok   health        healthy", "ok   answers", "ok   pending", "ok   disk", "ok   claims"):
+    for line in (
+        "ok   health        healthy",
+        "ok   answers",
+        "ok   pending",
+        "ok   disk",
+        "ok   claims",
+        "is good for 36",
+    ):
         assert line in said.stdout
     monkeypatch.setenv("WINGMAN_DATA_DIR", str(up.data_dir))
     cron = subprocess.run(
@@ -110,6 +119,10 @@ def test_status_names_what_is_not_well(up: Up, monkeypatch: pytest.MonkeyPatch):
     assert not found["disk"].well
     assert not found["pending"].well
     assert found["health"].well
+    instance = Instance(up.data_dir)
+    (soon,) = status._certificates(instance, datetime.now(UTC) + timedelta(days=340))
+    assert (soon.well, "good for 2" in soon.said) == (False, True)
+    assert [*status._certificates(Instance(up.data_dir / "nowhere"), datetime.now(UTC))] == []
     nobody = [*status._api("http://127.0.0.1:9", "", "prd")]
     assert [(each.name, each.well) for each in nobody] == [("health", False), ("metrics", False), ("claims", False)]
 
@@ -119,4 +132,4 @@ def test_status_of_what_does_not_run(up: Up):
     assert (gone.returncode, "is not running" in gone.stderr) == (4, True)
     broken = wingman(up.data_dir, "--api", "http://127.0.0.1:9", "status", "--json")
     assert broken.returncode == 1
-    assert [each["well"] for each in json.loads(broken.stdout)] == [False] * 3
+    assert {each["name"] for each in json.loads(broken.stdout) if not each["well"]} == {"health", "metrics", "claims"}
