@@ -85,6 +85,10 @@ class Gateway(Protocol):
         """Return what is at an absolute path inside a container."""
         ...
 
+    async def metrics(self) -> bytes:
+        """Return what the gateway counted and timed, in Prometheus's text format."""
+        ...
+
     async def condition(self, part: Part) -> Condition:
         """Return what the gateway says of one of its parts, or that it says nothing."""
         ...

@@ -141,6 +141,14 @@ class GatewayClient:
         except grpc.aio.AioRpcError as error:
             raise _refusal(error) from error
 
+    async def metrics(self) -> bytes:
+        """Ask for the gateway's numbers, briefly."""
+        try:
+            answer = await self._stub.Metrics(pb.MetricsRequest(), timeout=HEALTH_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error) from error
+        return answer.text
+
     async def condition(self, part: Part) -> Condition:
         """Ask the standard health service, briefly."""
         request = health_pb2.HealthCheckRequest(service=part)

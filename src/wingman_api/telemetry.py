@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 CORRELATION: Final = "correlation_id"
 CORRELATION_METADATA: Final = "x-correlation-id"
-PROBES: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
+PROBES: Final = frozenset({"/livez", "/readyz", "/health", "/metrics", "/metrics/gateway"})
 EXPORT_SECONDS: Final = 5
 OFF: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 

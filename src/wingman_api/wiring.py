@@ -92,6 +92,7 @@ def wire(app: FastAPI, adapters: Adapters) -> Chores:
     verifications = VerificationStore(adapters.database)
     requests = _requests(adapters, answers, verifications)
     app.state.requests = requests
+    app.state.gateway = adapters.gateway
     app.state.audit_log = AuditLog(adapters.database)
     app.state.receipts = Receipts(app.state.audit_log, requests)
     app.state.claims = Claims(

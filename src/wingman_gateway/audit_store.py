@@ -9,7 +9,8 @@ and an INTENT that did arrive is reconciled.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias, assert_never
@@ -107,22 +108,42 @@ class _Waiting:
     record: AuditRecord
     data: bytes
     position: "asyncio.Future[int]"
+    since: float
+
+
+def _nobody_counts(_rows: int, _seconds: float) -> None:
+    return
 
 
 class AuditStore:
     """One writer over a pool: what is waiting together is committed together."""
 
     def __init__(
-        self, pool: Pool, *, origin: str, key: Ed25519PrivateKey, commit_seconds: float = COMMIT_SECONDS
+        self,
+        pool: Pool,
+        *,
+        origin: str,
+        key: Ed25519PrivateKey,
+        commit_seconds: float = COMMIT_SECONDS,
+        committed: Callable[[int, float], None] = _nobody_counts,
     ) -> None:
-        """Take the pool of the gateway's role, the log's origin, the key that signs checkpoints, and a bound."""
+        """Take the pool of the gateway's role, the log's origin, the key that signs checkpoints, and a bound.
+
+        ``committed`` hears of each batch: its records, and for how many seconds the first of them waited.
+        """
         self._pool = pool
         self._origin = origin
         self._key = key
         self._commit_seconds = commit_seconds
+        self._committed = committed
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._frontier = Frontier()
         self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for the next batch."""
+        return self._queue.qsize()
 
     async def start(self) -> None:
         """Start the writer."""
@@ -144,7 +165,7 @@ class AuditStore:
         the database did not take it, ``LogCorrupt`` where the log is not what this process knows it to be.
         """
         # A record that has no bytes fails its own caller, and nobody else's batch.
-        waiting = _Waiting(record, record.to_bytes(), asyncio.get_running_loop().create_future())
+        waiting = _Waiting(record, record.to_bytes(), asyncio.get_running_loop().create_future(), time.monotonic())
         self._queue.put_nowait(waiting)
         return await waiting.position
 
@@ -193,6 +214,7 @@ class AuditStore:
             answers = [_unavailable(type(error).__name__)] * len(batch)
         else:
             self._frontier = frontier
+            self._committed(len(batch), time.monotonic() - batch[0].since)
         for waiting, answer in zip(batch, answers, strict=True):
             _tell(waiting, answer)
 

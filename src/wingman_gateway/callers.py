@@ -38,6 +38,7 @@ METHOD_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/wingman_rpc.v1.ExecutionGateway/Execute": EXECUTORS,
     # Without a token: a tool asks through Execute, with one; an auditor reads the log and no container.
     "/wingman_rpc.v1.ExecutionGateway/Observe": frozenset({Role.API}),
+    "/wingman_rpc.v1.ExecutionGateway/Metrics": frozenset({Role.API}),
     # A head says nothing of anybody, and the more keep one the better; records name people and commands.
     "/wingman_rpc.v1.AuditLog/Checkpoint": EVERYBODY,
     "/wingman_rpc.v1.AuditLog/Get": READERS,

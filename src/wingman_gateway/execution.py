@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, assert_never
 
+import structlog
 from structlog.typing import FilteringBoundLogger
 
 from wingman_core.audit_record import AuditRecord, RecordKind
@@ -24,6 +25,7 @@ from wingman_gateway.engine.events import Event as EngineEvent
 from wingman_gateway.engine.events import Exit, Note, Output, Progress, Testimony
 from wingman_gateway.judgement import Judge, Judged, Resolver
 from wingman_gateway.limits import Turns
+from wingman_gateway.metrics import Metrics
 from wingman_gateway.output import Capture, OutputLimits
 from wingman_gateway.records import Attempt, Records
 from wingman_gateway.refusals import Refusals
@@ -103,6 +105,7 @@ class Executor:
         refusals: Refusals,
         turns: Turns,
         permit: Callable[[], None],
+        metrics: Metrics,
         unsettled: asyncio.Event,
         now: Callable[[], datetime],
         clock: Callable[[], float],
@@ -123,6 +126,7 @@ class Executor:
         self._refusals = refusals
         self._turns = turns
         self._permit = permit
+        self._metrics = metrics
         self._unsettled = unsettled
         self._now = now
         self._clock = clock
@@ -166,9 +170,11 @@ class Executor:
                 await asyncio.wait(late)
 
     async def _run(self, execution: Execution, attempt: Attempt, token: str, command: str, caller: Caller) -> None:
+        structlog.contextvars.bind_contextvars(execution=execution.id)  # every line of this task from here on
         try:
             await self._procedure(execution, attempt, token, command, caller)
         except WingmanError as error:
+            self._metrics.refused(attempt.verb, str(error.code))
             # A database that is gone cannot take the refusal either; it is the refusal.
             if error.code is not Code.DATABASE_UNAVAILABLE:
                 await self._refusals.record(self._records.refused(attempt, error))
@@ -179,7 +185,7 @@ class Executor:
             )
             raise
         except Exception as error:  # noqa: BLE001 - nobody awaits this task; the edge tells it as internal
-            self._log.error("an execution broke off", execution=execution.id, exc_info=True)
+            self._log.error("an execution broke off", exc_info=True)
             execution.tell(error)
 
     async def _procedure(
@@ -199,7 +205,8 @@ class Executor:
             # An answer may be lost where the INTENT is not: until there is an outcome, it is unsettled.
             execution.settled = False
             try:
-                position = await self._audit.append(intent)
+                with self._metrics.stage("spend"):
+                    position = await self._audit.append(intent)
             except CapabilityRefused:
                 execution.settled = True  # the log said no: there is no INTENT to look for
                 raise
@@ -207,15 +214,17 @@ class Executor:
             # 7. Act.
             started = self._clock()
             capture = Capture(self._output_limits)
-            ending = await self._act(execution, judged, capture)
+            with self._metrics.stage("act"):
+                ending = await self._act(execution, judged, capture)
             duration_ms = round((self._clock() - started) * 1000)
             # 8. Append RESULT, and only then say so.
             execution.enter(Stage.RECORDING)
-            position = await self._record(intent, ending, capture, duration_ms)
+            with self._metrics.stage("record"):
+                position = await self._record(intent, ending, capture, duration_ms)
             execution.settled = position != NOT_IN_LOG
+        self._metrics.executed(judged.operation.verb, ending.outcome, ending.reason)
         self._log.info(
             "executed",
-            execution=execution.id,
             verb=judged.operation.verb,
             outcome=ending.outcome,
             milliseconds=duration_ms,
@@ -274,7 +283,7 @@ class Executor:
             return _ended_by(error, read=execution.read)
         except Exception:  # noqa: BLE001 - told as UNKNOWN, and logged
             # A defect of ours is no outcome of Docker's.
-            self._log.error("an execution broke", execution=execution.id, exc_info=True)
+            self._log.error("an execution broke", exc_info=True)
             return _Ending("UNKNOWN", reason=str(Code.INTERNAL))
         if code is None:
             return _Ending("UNKNOWN", reason=str(Code.INTERNAL))
@@ -297,7 +306,7 @@ class Executor:
         try:
             position = await self._audit.append(record)
         except WingmanError as error:
-            self._log.error("an outcome goes to the journal", execution=intent.execution_id, error=str(error))
+            self._log.error("an outcome goes to the journal", error=str(error))
             await asyncio.to_thread(self._journal.keep, record.to_bytes())
             return NOT_IN_LOG
         except asyncio.CancelledError:
@@ -307,7 +316,7 @@ class Executor:
         try:
             await asyncio.to_thread(self._journal.forget, intent.execution_id)
         except OSError as error:  # notes that stay are in nobody's way
-            self._log.warning("notes are left", execution=intent.execution_id, error=str(error))
+            self._log.warning("notes are left", error=str(error))
         return position
 
 

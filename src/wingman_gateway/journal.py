@@ -120,6 +120,10 @@ class Journal:
         """Whether no outcome waits."""
         return next(self._outcomes(), None) is None
 
+    def waiting(self) -> int:
+        """How many outcomes wait."""
+        return sum(1 for _ in self._outcomes())
+
     def _outcomes(self) -> Iterator[tuple[int, Path]]:
         for path in self._directory.iterdir():
             if match := OUTCOME.fullmatch(path.name):

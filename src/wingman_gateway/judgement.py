@@ -6,7 +6,7 @@ with the people in the token, all of it established here and now (I8, I9). Nothi
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, assert_never
@@ -76,7 +76,7 @@ class Judged:
 class Judge:
     """Judges commands for one environment."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators
         self,
         environment: str,
         *,
@@ -84,13 +84,23 @@ class Judge:
         engine: Resolver,
         policy: Policy,
         now: Callable[[], datetime],
+        stage: Callable[[str], AbstractContextManager[None]],
     ) -> None:
-        """Take where this is, the public keys whose tokens count by ``kid``, engine, policy and clock."""
+        """Take where this is, the public keys whose tokens count by ``kid``, engine, policy, clock, timer."""
         self._environment = environment
         self._token_keys = token_keys
         self._engine = engine
         self._policy = policy
         self._now = now
+        self._stage = stage
+
+    def use_keys(self, token_keys: Mapping[str, str]) -> None:
+        """Verify tokens with these from the next one on."""
+        self._token_keys = token_keys
+
+    def use_policy(self, policy: Policy) -> None:
+        """Judge by this from the next command on."""
+        self._policy = policy
 
     async def preview(self, command: str, worker: str, environment: str) -> Preview:
         """Parse, resolve and judge; run nothing and record nothing. Raises what refuses the command."""
@@ -125,18 +135,21 @@ class Judge:
     async def judge(self, attempt: Attempt, token: str, command: str, caller: Caller) -> Judged:
         """Return what steps 2 to 5 let pass; ``attempt`` learns what each step finds. Raises what refuses it."""
         # 2. The token.
-        attempt.capability = verify(
-            token,
-            keys=self._token_keys,
-            issuer=issuer_of(self._environment),
-            audience=audience_of(self._environment),
-            environment=self._environment,
-            thumbprint=caller.thumbprint,
-            now=int(self._now().timestamp()),
-        )
+        with self._stage("token"):
+            attempt.capability = verify(
+                token,
+                keys=self._token_keys,
+                issuer=issuer_of(self._environment),
+                audience=audience_of(self._environment),
+                environment=self._environment,
+                thumbprint=caller.thumbprint,
+                now=int(self._now().timestamp()),
+            )
         claims = attempt.capability.claims
         # 3. The command, parsed here: nobody else's parse counts.
-        operation = parse(command)
+        with self._stage("parse"):
+            operation = parse(command)
+        attempt.verb = operation.verb
         attempt.command, attempt.operation_digest = hide(render(operation)), operation_digest(operation)
         if attempt.operation_digest != claims.op:
             raise CapabilityRefused(
@@ -146,7 +159,8 @@ class Judge:
             )
         # 4. The targets, resolved now.
         async with within(JUDGE_SECONDS):
-            targets = await self._engine.resolve(operation)
+            with self._stage("resolve"):
+                targets = await self._engine.resolve(operation)
         attempt.targets = targets
         if targets_digest(targets) != claims.tgt:
             raise TargetRefused(
@@ -156,7 +170,9 @@ class Judge:
             )
         # 5. The policy, with the people in the token.
         approvals = tuple(decider.name for decider in claims.by)
-        match self._policy.decide(operation, targets, claims.sub, approvals):
+        with self._stage("policy"):
+            decided = self._policy.decide(operation, targets, claims.sub, approvals)
+        match decided:
             case Allowed(policies=policies):
                 attempt.policies = policies
             case Denied() as denied:

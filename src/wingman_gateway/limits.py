@@ -67,16 +67,27 @@ class Limits:
 class Turns:
     """One holder at a time for each key."""
 
-    def __init__(self, *, wait: float) -> None:
-        """Take the longest wait for a turn in seconds."""
+    def __init__(self, *, wait: float, queue: int) -> None:
+        """Take the longest wait for a turn in seconds, and how many may wait for one key."""
         self._wait = wait
+        self._queue = queue
         self._locks: dict[str, asyncio.Lock] = {}
         self._users: Counter[str] = Counter()
 
     @asynccontextmanager
     async def take(self, keys: Iterable[str]) -> AsyncIterator[bool]:
-        """Hold every key; yield whether somebody else held one first; raise ``LimitExceeded`` after the wait."""
+        """Hold every key; yield whether somebody else held one first.
+
+        Raises ``LimitExceeded`` after the wait, and at once where too many wait already.
+        """
         ordered = sorted(set(keys))
+        if any(self._users[key] > self._queue for key in ordered):  # one of them holds it
+            raise LimitExceeded(
+                Code.LIMIT_EXCEEDED,
+                f"{self._queue} executions wait for the same target already",
+                hint="wait for one to finish",
+                limit="target",
+            )
         for key in ordered:
             self._users[key] += 1
         try:

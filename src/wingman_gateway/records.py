@@ -28,6 +28,7 @@ class Attempt:
     token_hash: str = ""
     capability: Capability | None = None
     command: str = ""
+    verb: str = ""
     operation_digest: str = ""
     targets: tuple[Target, ...] | None = None
     policies: tuple[str, ...] = ()

@@ -11,12 +11,12 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import grpc
 import structlog
@@ -36,6 +36,7 @@ from wingman_gateway.health import PARTS, Health
 from wingman_gateway.journal import Journal
 from wingman_gateway.judgement import Judge, Policy
 from wingman_gateway.limits import Limits, Turns
+from wingman_gateway.metrics import Metrics
 from wingman_gateway.observer import Engine as Showing
 from wingman_gateway.observer import Observer
 from wingman_gateway.output import OutputLimits
@@ -43,9 +44,11 @@ from wingman_gateway.policy import Policy as CedarPolicy
 from wingman_gateway.reconcile import Reconciler
 from wingman_gateway.records import Records
 from wingman_gateway.refusals import Refusals
+from wingman_gateway.reload import Reloads, Watched
 from wingman_gateway.servicer import Admission, AuditServicer, Edge, Servicer
 from wingman_gateway.settings import Settings, checkpoint_key, load, tls_files, token_keys
 from wingman_gateway.settlement import Settler
+from wingman_gateway.tracing import OFF, Tracing, traced
 from wingman_rpc.v1 import gateway_pb2, gateway_pb2_grpc
 
 SERVICE: Final = gateway_pb2.DESCRIPTOR.services_by_name["ExecutionGateway"].full_name
@@ -83,11 +86,14 @@ class Gateway:
         journal: Journal,
         sources: Sources,
         log: FilteringBoundLogger,
+        tracing: Tracing = OFF,
     ) -> None:
         """Wire everything around an open journal. Raises ``SettingInvalid`` for a key that cannot be used."""
         self._settings = settings
         self._log = log
-        self._audit = AuditStore(pool, origin=settings.origin, key=checkpoint_key(settings))
+        self._metrics = Metrics(tracing.stage)
+        key = checkpoint_key(settings)
+        self._audit = AuditStore(pool, origin=settings.origin, key=key, committed=self._metrics.committed)
         # By default an execution is the business of whoever has its journal, which is locked: no two gateways
         # that share a log can take each other's running executions for abandoned ones.
         records = Records(settings.environment, settings.gateway_id or journal.identity(), now=sources.now)
@@ -104,7 +110,12 @@ class Gateway:
         self._refusals = Refusals(self._audit, records, log, clock=sources.clock)
         self.unsettled: Final = asyncio.Event()
         judge = Judge(
-            settings.environment, token_keys=token_keys(settings), engine=engine, policy=policy, now=sources.now
+            settings.environment,
+            token_keys=token_keys(settings),
+            engine=engine,
+            policy=policy,
+            now=sources.now,
+            stage=self._metrics.stage,
         )
         self.executor: Final = Executor(
             judge,
@@ -114,8 +125,9 @@ class Gateway:
             journal=journal,
             records=records,
             refusals=self._refusals,
-            turns=Turns(wait=settings.target_wait),
+            turns=Turns(wait=settings.target_wait, queue=settings.target_queue),
             permit=self._boundary.require,
+            metrics=self._metrics,
             unsettled=self.unsettled,
             now=sources.now,
             clock=sources.clock,
@@ -142,10 +154,17 @@ class Gateway:
             interval=settings.probe_interval,
             log=log,
         )
+        self._reloads = Reloads(
+            self._watched(judge), interval=settings.probe_interval, told=self._metrics.reloaded, log=log
+        )
+        self._metrics.watch("executions_running", "Executions under way.", lambda: len(self.executor.running))
+        self._metrics.watch("audit_waiting", "Records that wait for a commit.", lambda: self._audit.waiting)
+        self._metrics.watch("journal_outcomes", "Outcomes that the log could not take yet.", journal.waiting)
         edge = Edge(Callers(settings.environment, now=sources.now), log, sources.new_id)
         limits = Limits(concurrency=settings.concurrency, rate=settings.rate, clock=sources.clock)
-        self._server = grpc.aio.server(interceptors=[Admission(edge, limits, records, self._refusals)], options=OPTIONS)
-        servicer = Servicer(edge, judge, self.executor, Observer(judge, engine))
+        admission = Admission(edge, limits, records, self._refusals, metrics=self._metrics, call=tracing.call)
+        self._server = grpc.aio.server(interceptors=[admission], options=OPTIONS)
+        servicer = Servicer(edge, judge, self.executor, Observer(judge, engine), self._metrics)
         gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
         audit_log = AuditLog(pool)
         auditing = AuditServicer(edge, audit_log, Settler(audit_log, self._audit, records))
@@ -165,9 +184,23 @@ class Gateway:
         self._loops = [asyncio.create_task(self._health.settle()), asyncio.create_task(self._health.watch())]
         if self._settings.boundary_project:
             self._loops.append(asyncio.create_task(self._boundary.watch()))
+        self._loops.append(asyncio.create_task(self._reloads.watch()))
         await self._server.start()
         self._log.info("listening", address=self._settings.gateway_listen, port=port)
         return port
+
+    def _watched(self, judge: Judge) -> Iterator[Watched[Any]]:
+        """Yield what may change under a running gateway, beside the certificate, which each handshake looks at."""
+        settings = self._settings
+        yield Watched(
+            "token keys", lambda: settings.token_keys.glob("*.pem"), lambda: token_keys(settings), judge.use_keys
+        )
+        yield Watched(
+            "policies",
+            lambda: (path for path in settings.policy_dir.rglob("*") if path.is_file()),
+            lambda: CedarPolicy.load(settings.policy_dir, settings.environment),
+            judge.use_policy,
+        )
 
     def _bind(self) -> int:
         try:
@@ -191,6 +224,7 @@ class Gateway:
         await self._audit.close()
 
     async def _publish(self, parts: Mapping[str, bool]) -> None:
+        self._metrics.health(parts)
         for name, fit in parts.items():
             status = health_pb2.HealthCheckResponse.SERVING if fit else health_pb2.HealthCheckResponse.NOT_SERVING
             await self._status.set(name, status)
@@ -256,12 +290,22 @@ async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
         loop.add_signal_handler(number, stopped.set)
     sources = Sources(now=lambda: datetime.now(UTC), clock=time.monotonic, new_id=new_execution_id)
     async with AsyncExitStack() as opened:
-        engine = await DockerEngine.connect(settings.docker_host)
+        tracing = opened.enter_context(traced(settings.otlp_endpoint, settings.environment))
+        engine = await DockerEngine.connect(settings.docker_host, span=tracing.request)
         opened.push_async_callback(engine.close)
         pool = await open_pool(settings.database_url, settings.db_password.get_secret_value())
         opened.callback(pool.terminate)
         journal = opened.enter_context(Journal(settings.journal))
-        gateway = Gateway(settings, engine=engine, policy=policy, pool=pool, journal=journal, sources=sources, log=log)
+        gateway = Gateway(
+            settings,
+            engine=engine,
+            policy=policy,
+            pool=pool,
+            journal=journal,
+            sources=sources,
+            log=log,
+            tracing=tracing,
+        )
         await gateway.start()
         opened.push_async_callback(gateway.stop)
         await stopped.wait()

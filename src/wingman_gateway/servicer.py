@@ -24,10 +24,12 @@ from wingman_gateway.execution import Executor
 from wingman_gateway.judgement import Judge
 from wingman_gateway.limits import Limits
 from wingman_gateway.messages import audit_entries, execute_response, observe_response, preview_response
+from wingman_gateway.metrics import Metrics
 from wingman_gateway.observer import Asker, Observer
 from wingman_gateway.records import Attempt, Records
 from wingman_gateway.refusals import Refusals
 from wingman_gateway.settlement import Settler
+from wingman_gateway.tracing import Call
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
@@ -104,12 +106,16 @@ class Edge:
 class Admission(grpc.aio.ServerInterceptor):
     """Step 1 of every call: the caller, its role for this method, its limits. No row in the table, no entry."""
 
-    def __init__(self, edge: Edge, limits: Limits, records: Records, refusals: Refusals) -> None:
-        """Take the edge, the limits, and who words and takes the records of refusals."""
+    def __init__(  # noqa: PLR0913 - its collaborators
+        self, edge: Edge, limits: Limits, records: Records, refusals: Refusals, *, metrics: Metrics, call: Call
+    ) -> None:
+        """Take the edge, the limits, who words, takes and counts refusals, and what opens a call's span."""
         self._edge = edge
         self._limits = limits
         self._records = records
         self._refusals = refusals
+        self._metrics = metrics
+        self._call = call
 
     async def intercept_service(
         self,
@@ -143,16 +149,18 @@ class Admission(grpc.aio.ServerInterceptor):
                 place = self._limits.admit(f"{identity} {method.rpartition('/')[0]}")
                 place.__enter__()
             except WingmanError as error:
+                self._metrics.refused("", str(error.code))
                 await self._refusals.record(self._records.refused(Attempt(identity), error))
                 await self._edge.abort(context, error)
             try:
-                result = behaviour(request, context)
-                if hasattr(result, "__aiter__"):
-                    async with aclosing(result):  # a caller that is gone is noticed now, not when memory is tidied
-                        async for message in result:
-                            await context.write(message)
-                elif (message := await result) is not None:
-                    await context.write(message)
+                with self._call(method, context.invocation_metadata() or ()):
+                    result = behaviour(request, context)
+                    if hasattr(result, "__aiter__"):
+                        async with aclosing(result):  # a caller that is gone is noticed now, not when memory is tidied
+                            async for message in result:
+                                await context.write(message)
+                    elif (message := await result) is not None:
+                        await context.write(message)
             finally:
                 place.__exit__(None, None, None)
 
@@ -170,12 +178,13 @@ def _correlation_of(context: Context) -> str:
 class Servicer(pb_grpc.ExecutionGatewayServicer):
     """``wingman_rpc.v1.ExecutionGateway``."""
 
-    def __init__(self, edge: Edge, judge: Judge, executor: Executor, observer: Observer) -> None:
-        """Take the edge and the three use cases."""
+    def __init__(self, edge: Edge, judge: Judge, executor: Executor, observer: Observer, metrics: Metrics) -> None:
+        """Take the edge, the three use cases, and what they count."""
         self._edge = edge
         self._judge = judge
         self._executor = executor
         self._observer = observer
+        self._metrics = metrics
 
     async def Preview(self, request: pb.PreviewRequest, context: Context) -> pb.PreviewResponse:  # noqa: N802
         """Parse, resolve and judge; run nothing."""
@@ -206,6 +215,10 @@ class Servicer(pb_grpc.ExecutionGatewayServicer):
             return observe_response(await self._observe(request))
         except Exception as error:  # noqa: BLE001 - the edge maps every error
             await self._edge.abort(context, error)
+
+    async def Metrics(self, _request: pb.MetricsRequest, _context: Context) -> pb.MetricsResponse:  # noqa: N802
+        """Tell what was counted and timed."""
+        return pb.MetricsResponse(text=self._metrics.text())
 
     async def _observe(self, request: pb.ObserveRequest) -> ContainerState | ProcessLists | PathState:
         asker = Asker(request.worker, request.environment)

@@ -79,8 +79,12 @@ class Settings(BaseSettings):
     """Seconds to wait for another execution on the same target."""
     drain: Annotated[float, Field(ge=0, le=3600)] = 30.0
     """Seconds that running mutations get after SIGTERM."""
+    otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
+    """Where traces go over OTLP/HTTP, such as ``http://collector:4318``; empty: nowhere."""
+    target_queue: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Executions that may wait for one target."""
     probe_interval: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """Seconds between two looks at engine and database."""
+    """Seconds between two looks at engine and database, and at files that may have changed."""
 
     @property
     def origin(self) -> str:

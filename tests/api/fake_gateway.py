@@ -194,6 +194,10 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
             await _abort(context, missing)
         return self.facts[request.container]
 
+    async def Metrics(self, request: pb.MetricsRequest, context: Any) -> pb.MetricsResponse:
+        await self._refuse(request.DESCRIPTOR.name, context)
+        return pb.MetricsResponse(text=b"wingman_gateway_up 1.0\n")
+
     async def reconcile(self, approval_id: str, outcome: Literal["SUCCEEDED", "FAILED", "UNKNOWN"]) -> None:
         """Write what the gateway would after a crash."""
         (intent,) = [each for each in await self.audit.open_intents() if each.approval_id == approval_id]

@@ -33,7 +33,7 @@ from wingman_api.system.store import open_database
 from wingman_core.errors import CallerRefused, Code, LimitExceeded, WingmanError
 from wingman_core.quota import Quota
 
-PUBLIC = {"/", "/health", "/livez", "/readyz", "/metrics"}
+PUBLIC = {"/", "/health", "/livez", "/readyz", "/metrics", "/metrics/gateway"}
 
 
 def test_the_public_routes_are_these_and_no_others(api: Api):

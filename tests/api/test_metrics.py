@@ -1,5 +1,6 @@
 """``/metrics``: what passed and how things stand, in numbers, over all workers."""
 
+import grpc
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -90,3 +91,12 @@ async def test_one_scrape_adds_up_all_workers(environ: dict[str, str], gateway: 
         for _ in range(5):
             async with httpx.AsyncClient(base_url=running.client.base_url, verify=NO_TLS) as fresh:
                 assert samples((await fresh.get("/metrics")).text)[requests("GET", "/livez", 200)] == 30
+
+
+async def test_the_gateways_numbers_are_shown_as_they_come_or_not_at_all(api: Api):
+    shown = await api.call(None, "GET", "/metrics/gateway")
+    assert (shown.status_code, shown.text) == (200, "wingman_gateway_up 1.0\n")
+    assert shown.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    api.gateway.refusals["MetricsRequest"] = grpc.StatusCode.UNAVAILABLE
+    silent = await api.call(None, "GET", "/metrics/gateway")
+    assert (silent.status_code, silent.json()["code"]) == (503, "GATEWAY_UNAVAILABLE")

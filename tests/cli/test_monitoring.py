@@ -39,7 +39,8 @@ def expressions() -> list[str]:
 
 def series(api: str) -> dict[str, set[str]]:
     """The labels of each sample of a live scrape, by its name."""
-    text = httpx.get(f"{api}/metrics", trust_env=False).raise_for_status().text
+    pages = (httpx.get(f"{api}{path}", trust_env=False) for path in ("/metrics", "/metrics/gateway"))
+    text = "".join(page.raise_for_status().text for page in pages)
     found: dict[str, set[str]] = {"up": set()}  # Prometheus's own
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -80,7 +80,7 @@ def test_the_memory_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch):
 
 
 async def test_turns_of_one_key_exclude_each_other_and_say_who_waited():
-    turns = Turns(wait=30)
+    turns = Turns(wait=30, queue=16)
     inside: list[str] = []
     seen: list[tuple[str, bool]] = []
 
@@ -97,7 +97,7 @@ async def test_turns_of_one_key_exclude_each_other_and_say_who_waited():
 
 
 async def test_who_comes_between_a_holder_and_a_waiter_has_waited_too():
-    turns = Turns(wait=30)
+    turns = Turns(wait=30, queue=16)
     order: list[tuple[str, bool]] = []
 
     async def wait_behind() -> None:
@@ -116,13 +116,13 @@ async def test_who_comes_between_a_holder_and_a_waiter_has_waited_too():
 
 
 async def test_turns_of_different_keys_do_not_wait():
-    turns = Turns(wait=30)
+    turns = Turns(wait=30, queue=16)
     async with turns.take(["x"]) as first, turns.take(["y"]) as second, turns.take([]) as third:
         assert (first, second, third) == (False, False, False)
 
 
 async def test_opposite_orders_do_not_deadlock():
-    turns = Turns(wait=30)
+    turns = Turns(wait=30, queue=16)
 
     async def use(*keys: str) -> None:
         for _ in range(20):
@@ -134,7 +134,7 @@ async def test_opposite_orders_do_not_deadlock():
 
 
 async def test_a_wait_that_is_too_long_is_refused_and_leaves_nothing_locked():
-    turns = Turns(wait=0.01)
+    turns = Turns(wait=0.01, queue=16)
     async with turns.take(["y"]):
         with pytest.raises(LimitExceeded, match="another execution has held the same target"):
             async with turns.take(["x", "y"]):
@@ -142,4 +142,27 @@ async def test_a_wait_that_is_too_long_is_refused_and_leaves_nothing_locked():
         async with turns.take(["x"]) as waited:
             assert not waited
     async with turns.take(["y"]) as waited:
+        assert not waited
+
+
+async def test_too_many_that_wait_for_one_target_are_refused_at_once_and_others_are_not():
+    turns = Turns(wait=30, queue=2)
+    go_on, held = asyncio.Event(), asyncio.Event()
+
+    async def take() -> None:
+        async with turns.take(["a"]):
+            held.set()
+            await go_on.wait()
+
+    tasks = [asyncio.create_task(take()) for _ in range(3)]
+    await held.wait()
+    with pytest.raises(LimitExceeded, match="wait for the same target already") as refused:
+        async with turns.take(["b", "a"]):
+            pass
+    assert refused.value.details == {"limit": "target"}
+    async with turns.take(["b"]) as waited:
+        assert not waited
+    go_on.set()
+    await asyncio.gather(*tasks)
+    async with turns.take(["a"]) as waited:
         assert not waited

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import grpc
@@ -43,7 +44,8 @@ def _observe(channel: grpc.aio.Channel, kind: str, **changes: str):
 
 def _observer(engine: FakeEngine, environment: str = "test") -> Observer:
     policy = Policy.load(POLICIES, environment)
-    return Observer(Judge(environment, token_keys={}, engine=engine, policy=policy, now=Sources.now), engine)
+    judge = Judge(environment, token_keys={}, engine=engine, policy=policy, now=Sources.now, stage=nullcontext)
+    return Observer(judge, engine)
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ async def test_an_approved_command_runs_on_a_real_engine(
                 await eventually(lambda told=told: _refused(running, told))
     executed = next(line for line in running.lines if line["event"] == "executed")
     assert (executed["execution"], executed["outcome"]) == (said.accepted.execution_id, "SUCCEEDED")
+    assert all(str(line["execution"]).startswith("exe_") for line in running.lines if line["event"] == "refused")
 
 
 async def _refused(running: GatewayProcess, correlation: str) -> bool:

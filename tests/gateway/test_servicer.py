@@ -390,6 +390,10 @@ async def test_stopping_ends_reads_and_lets_mutations_end(serve: Serve, engine: 
         waiting = asyncio.create_task(refusal(execute(channel, minter.mint("docker top db", engine), "docker top db")))
         await eventually(lambda: _is(len(served.gateway.executor.running) == 3))
         stopping = asyncio.create_task(served.gateway.stop())
+        await eventually(lambda: _is(read.done()))
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await execute(channel, minter.mint("docker ps", engine), "docker ps")
+        assert late.value.code() is grpc.StatusCode.UNAVAILABLE
         assert (await read).finished.outcome == pb.Finished.OUTCOME_FAILED
         assert (await waiting).reason == Code.GATEWAY_UNAVAILABLE
         go_on.set()

@@ -8,10 +8,12 @@ from fastapi.responses import PlainTextResponse
 
 from wingman_api.approvals.requests import Requests
 from wingman_api.events.consumers import Consumers
+from wingman_api.gateway import Gateway
 from wingman_api.metrics import CONTENT_TYPE, Metrics, Snapshot, disk_free
 from wingman_api.problems import declared
 from wingman_api.system.health import Health
 from wingman_api.system.schemas import Components, HealthAnswer, Probe, Welcome
+from wingman_core.errors import Code
 
 UNHEALTHY: Final = 503
 
@@ -71,6 +73,20 @@ async def get_metrics(request: Request, looking: Looking) -> Response:
     free = disk_free(cast("Path", request.app.state.ledger_directory))
     text = cast("Metrics", request.app.state.metrics).text(Snapshot(components, pending, behind, free))
     return Response(text, media_type=CONTENT_TYPE)
+
+
+@router.get(
+    "/metrics/gateway",
+    operation_id="getGatewayMetrics",
+    response_class=PlainTextResponse,
+    responses={
+        **declared(Code.GATEWAY_UNAVAILABLE, Code.DEADLINE_EXCEEDED),
+        200: {"description": "Prometheus's text format."},
+    },
+)
+async def get_gateway_metrics(request: Request) -> Response:
+    """Return the execution gateway's counters and states for Prometheus, which cannot ask it: it speaks gRPC alone."""
+    return Response(await cast("Gateway", request.app.state.gateway).metrics(), media_type=CONTENT_TYPE)
 
 
 @router.get("/livez", operation_id="getLiveness", responses=declared())

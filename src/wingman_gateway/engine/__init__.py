@@ -14,7 +14,7 @@ from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
 from wingman_gateway.engine.archive import path_state
 from wingman_gateway.engine.compose import members
-from wingman_gateway.engine.connection import Connection, EngineRefused
+from wingman_gateway.engine.connection import Connection, EngineRefused, Span, no_span
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
 from wingman_gateway.engine.fleet import Fleet, fleet_of
 from wingman_gateway.engine.perform import LIMITS, Performer
@@ -51,9 +51,14 @@ class Engine:
         self._performer = Performer(connection, now=now, limits=limits)
 
     @classmethod
-    async def connect(cls, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
-        """Prepare for the engine at ``url``; it need not run yet, ``ping`` tells. Raises ``SettingInvalid``."""
-        return cls(Connection.open(url), now=now)
+    async def connect(
+        cls, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), span: Span = no_span
+    ) -> Self:
+        """Prepare for the engine at ``url``; it need not run yet, ``ping`` tells. Raises ``SettingInvalid``.
+
+        ``span`` opens one for each request: its method and the kind of object, no more.
+        """
+        return cls(Connection.open(url, span), now=now)
 
     async def close(self) -> None:
         """Close every connection; streams that are still read end with ``Unavailable``."""

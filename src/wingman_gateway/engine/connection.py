@@ -8,8 +8,8 @@ answer is ``Unavailable``, one that answers no is ``EngineRefused``; only a GET 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -31,6 +31,13 @@ NEWEST_API: Final = (1, 51)
 FRAME_HEADER: Final = 8
 CHUNK: Final = 32 * 1024
 STDERR: Final = 2
+Span = Callable[[str], AbstractContextManager[object]]
+"""Opens a span of that name; ends it with the context."""
+
+
+def no_span(_name: str) -> AbstractContextManager[object]:
+    """Open nothing."""
+    return nullcontext()
 
 
 class EngineRefused(WingmanError):
@@ -50,15 +57,19 @@ class EngineRefused(WingmanError):
 class Connection:
     """Requests to one engine."""
 
-    def __init__(self, docker: Docker) -> None:
+    def __init__(self, docker: Docker, span: Span) -> None:
         self._docker = docker
+        self._span = span
         self._version: tuple[int, int] | None = None
 
     @classmethod
-    def open(cls, url: str) -> "Connection":
-        """Prepare a connection to ``unix://``, ``tcp://`` or ``https://``; nothing is sent yet."""
+    def open(cls, url: str, span: Span = no_span) -> "Connection":
+        """Prepare a connection to ``unix://``, ``tcp://`` or ``https://``; nothing is sent yet.
+
+        Each request is a ``span`` by its method and the kind of object, until its answer is read.
+        """
         try:
-            return cls(Docker(url, timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS)))
+            return cls(Docker(url, timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS)), span)
         except (ValueError, DockerError) as error:
             raise SettingInvalid(
                 Code.SETTING_INVALID,
@@ -136,9 +147,16 @@ class Connection:
         self, method: str, path: str, params: Mapping[str, str] | None = None, body: object = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = URL(f"{self._docker.docker_host}/{path}", encoded=True)
+        kind = path.split("/", 2)[1 if path.startswith("v1.") else 0]  # such as containers, behind the version
+        with self._span(f"docker {method} {kind}"):
+            async with self._answer(method, url.with_query(params) if params else url, body) as response:
+                yield response
+
+    @asynccontextmanager
+    async def _answer(self, method: str, url: URL, body: object) -> AsyncIterator[aiohttp.ClientResponse]:
         response = await self._docker.session.request(
             method,
-            url.with_query(params) if params else url,
+            url,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
             allow_redirects=False,

@@ -56,6 +56,11 @@ class ExecutionGatewayStub:
                 request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveRequest.SerializeToString,
                 response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveResponse.FromString,
                 _registered_method=True)
+        self.Metrics = channel.unary_unary(
+                '/wingman_rpc.v1.ExecutionGateway/Metrics',
+                request_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.MetricsRequest.SerializeToString,
+                response_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.MetricsResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutionGatewayServicer:
@@ -91,6 +96,13 @@ class ExecutionGatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Metrics(self, request, context):
+        """Metrics returns what the gateway counted and timed, for Prometheus. For the role api alone, which shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutionGatewayServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +120,11 @@ def add_ExecutionGatewayServicer_to_server(servicer, server):
                     servicer.Observe,
                     request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveRequest.FromString,
                     response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.ObserveResponse.SerializeToString,
+            ),
+            'Metrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.Metrics,
+                    request_deserializer=wingman__rpc_dot_v1_dot_gateway__pb2.MetricsRequest.FromString,
+                    response_serializer=wingman__rpc_dot_v1_dot_gateway__pb2.MetricsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -198,6 +215,33 @@ class ExecutionGateway:
             '/wingman_rpc.v1.ExecutionGateway/Observe',
             wingman__rpc_dot_v1_dot_gateway__pb2.ObserveRequest.SerializeToString,
             wingman__rpc_dot_v1_dot_gateway__pb2.ObserveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Metrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wingman_rpc.v1.ExecutionGateway/Metrics',
+            wingman__rpc_dot_v1_dot_gateway__pb2.MetricsRequest.SerializeToString,
+            wingman__rpc_dot_v1_dot_gateway__pb2.MetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

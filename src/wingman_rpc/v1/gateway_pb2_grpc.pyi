@@ -49,6 +49,8 @@ class ExecutionGatewayStub:
     in the container or elsewhere. It is judged like the read command that shows as much, with nobody's approval:
     POLICY_FORBIDS or POLICY_NEEDS_PEOPLE where that command would not be automatic. For the role api alone.
     """
+    Metrics: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.MetricsRequest, _gateway_pb2.MetricsResponse]
+    """Metrics returns what the gateway counted and timed, for Prometheus. For the role api alone, which shows it."""
 
 @_typing.type_check_only
 class ExecutionGatewayAsyncStub(ExecutionGatewayStub):
@@ -71,6 +73,8 @@ class ExecutionGatewayAsyncStub(ExecutionGatewayStub):
     in the container or elsewhere. It is judged like the read command that shows as much, with nobody's approval:
     POLICY_FORBIDS or POLICY_NEEDS_PEOPLE where that command would not be automatic. For the role api alone.
     """
+    Metrics: _aio.UnaryUnaryMultiCallable[_gateway_pb2.MetricsRequest, _gateway_pb2.MetricsResponse]  # type: ignore[assignment]
+    """Metrics returns what the gateway counted and timed, for Prometheus. For the role api alone, which shows it."""
 
 class ExecutionGatewayServicer(metaclass=_abc_1.ABCMeta):
     """ExecutionGateway shows what a command would do, and runs it once when a capability token says so.
@@ -108,6 +112,14 @@ class ExecutionGatewayServicer(metaclass=_abc_1.ABCMeta):
         in the container or elsewhere. It is judged like the read command that shows as much, with nobody's approval:
         POLICY_FORBIDS or POLICY_NEEDS_PEOPLE where that command would not be automatic. For the role api alone.
         """
+
+    @_abc_1.abstractmethod
+    def Metrics(
+        self,
+        request: _gateway_pb2.MetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.MetricsResponse, _abc.Awaitable[_gateway_pb2.MetricsResponse]]:
+        """Metrics returns what the gateway counted and timed, for Prometheus. For the role api alone, which shows it."""
 
 def add_ExecutionGatewayServicer_to_server(servicer: ExecutionGatewayServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
