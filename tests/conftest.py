@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,23 +100,30 @@ class Cluster:
             await connection.close()
 
 
+@asynccontextmanager
+async def started_cluster(place: Path) -> AsyncIterator[Cluster]:
+    """Start a cluster with a migrated template; nothing is fsynced, since no test pulls the plug of the machine."""
+    passwords = {role: secrets.token_urlsafe(16) for role in ROLES}
+    with EmbeddedPostgres(place, passwords=passwords) as server:
+        connection = await server.connection(SUPERUSER, "postgres").connect()
+        for setting in ("fsync = off", "full_page_writes = off", "max_connections = 300"):
+            await connection.execute(f"ALTER SYSTEM SET {setting}")
+        await connection.close()
+        server.restart()
+        connection = await server.connection(SUPERUSER, "postgres").connect()
+        await create_roles(connection, passwords)
+        await create_database(connection, TEMPLATE)
+        await connection.close()
+        await migrate(server.connection(OWNER, TEMPLATE))
+        yield Cluster(server, passwords)
+
+
 @pytest.fixture(scope="session")
 async def postgres() -> AsyncIterator[Cluster]:
-    """A cluster of this session's own; nothing is fsynced, since no test pulls the plug of the machine."""
+    """The cluster of this session."""
     with tempfile.TemporaryDirectory(prefix="wm-pg-") as place:
-        passwords = {role: secrets.token_urlsafe(16) for role in ROLES}
-        with EmbeddedPostgres(Path(place) / "pg", passwords=passwords) as server:
-            connection = await server.connection(SUPERUSER, "postgres").connect()
-            for setting in ("fsync = off", "full_page_writes = off", "max_connections = 300"):
-                await connection.execute(f"ALTER SYSTEM SET {setting}")
-            await connection.close()
-            server.restart()
-            connection = await server.connection(SUPERUSER, "postgres").connect()
-            await create_roles(connection, passwords)
-            await create_database(connection, TEMPLATE)
-            await connection.close()
-            await migrate(server.connection(OWNER, TEMPLATE))
-            yield Cluster(server, passwords)
+        async with started_cluster(Path(place) / "pg") as cluster:
+            yield cluster
 
 
 @pytest.fixture

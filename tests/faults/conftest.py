@@ -1,16 +1,26 @@
 """What the fault tests share: the gateway's fixtures, and containers that tell how often something happened."""
 
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 
 import pytest
 
-from tests.gateway.conftest import minter, outage, settings
+from tests.conftest import Database
+from tests.faults.site import Site
+from tests.gateway.conftest import Minter, minter, outage, settings
+from wingman_cli.pki import Authority
+from wingman_gateway.engine import Engine
+from wingman_gateway.settings import Settings
 
 __all__ = ["minter", "outage", "settings"]
+
+KILLS = int(os.environ.get("KILLS", "1"))
+"""How often each fault is made; ``make faults`` makes 20."""
+LONG = KILLS > 1
 
 SERVER = """
 echo ready
@@ -24,7 +34,8 @@ echo run >> /count
 sleep 3
 exit 7
 """
-"""A job that counts its runs, takes three seconds, and fails with 7."""
+"""A job that counts its runs, takes three seconds, and fails with 7; ``QUICK`` takes no time."""
+QUICK = JOB.replace("sleep 3\n", "")
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Container:
 
 @pytest.fixture
 def container(engine_url: str, busybox: str) -> Iterator[Container]:
-    """A running container with ``SERVER``, and ``JOB`` as /job."""
+    """A running container with ``SERVER``, ``JOB`` as /job and ``QUICK`` as /quick."""
 
     def docker(*arguments: str, text: str | None = None) -> str:
         done = subprocess.run(
@@ -62,6 +73,17 @@ def container(engine_url: str, busybox: str) -> Iterator[Container]:
 
     name = f"faults-{token_hex(4)}"
     docker("run", "-d", "--name", name, busybox, "sh", "-c", SERVER)
-    docker("exec", "-i", name, "sh", "-c", "cat > /job && chmod +x /job", text=JOB)
+    for path, job in (("/job", JOB), ("/quick", QUICK)):
+        docker("exec", "-i", name, "sh", "-c", f"cat > {path} && chmod +x {path}", text=job)
     yield Container(name, docker)
     docker("rm", "-f", name)
+
+
+@pytest.fixture
+async def site(
+    settings: Settings, database: Database, pki: Authority, minter: Minter, engine_url: str
+) -> AsyncIterator[Site]:
+    """A deployment on the session's database and engine."""
+    engine = await Engine.connect(engine_url)
+    yield Site(settings.model_copy(update={"docker_host": engine_url}), database, pki, minter, engine)
+    await engine.close()

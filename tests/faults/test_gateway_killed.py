@@ -3,107 +3,74 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.conftest import Database
-from tests.faults.conftest import Container
-from tests.gateway.conftest import Minter, Outage, eventually, new_approval, refusal
-from tests.gateway.process import GatewayProcess, environ_of, gateway_process
-from wingman_cli.pki import Authority
-from wingman_core.audit_record import AuditRecord, RecordKind
-from wingman_core.audit_verify import LogVerifier
-from wingman_core.command import operation_digest, parse
+from tests.faults.conftest import KILLS, LONG, Container
+from tests.faults.site import Site, execute_all
+from tests.gateway.conftest import Outage, eventually, new_approval, refusal
+from tests.gateway.process import GatewayProcess
+from wingman_core.audit_record import RecordKind
 from wingman_core.errors import Code
-from wingman_core.notes import verifier_key_of
-from wingman_core.target import targets_digest
-from wingman_gateway.audit_reader import AuditReader
-from wingman_gateway.engine import Engine
-from wingman_gateway.settings import Settings
-from wingman_rpc.v1 import gateway_pb2 as pb
-from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
+
+INTENT, RESULT, RECONCILED = RecordKind.INTENT, RecordKind.RESULT, RecordKind.RECONCILED
+NOT_RUN = [(INTENT, "", None), (RECONCILED, "FAILED", None)]
+"""Docker knows that nothing was started."""
+RAN = [(INTENT, "", None), (RECONCILED, "FAILED", 7)]
+"""Docker knows the exit code of what ran."""
+NOTED = "7 once the act is noted"
+NOTED_SECONDS = 90
+"""What was noted and shows no effect counts as not started after 65 s: too long for the short form."""
+STEPS = {
+    "1 a caller is admitted": ("admit:begin", []),
+    "2 the token": ("token:begin", []),
+    "3 the command": ("parse:begin", []),
+    "4 the targets": ("resolve:begin", []),
+    "5 the policy": ("policy:begin", []),
+    "6 before INTENT is durable": ("spend:begin", []),
+    "6 once INTENT is durable": ("spend:end", NOT_RUN),
+    NOTED: ("note:end", NOT_RUN),
+    "7 once it was done": ("act:end", RAN),
+    "8 once RESULT is durable": ("record:end", [(INTENT, "", None), (RESULT, "FAILED", 7)]),
+}
 
 
-class Site:
-    """One deployment: settings, an engine to look at, a log to read."""
-
-    def __init__(self, settings: Settings, database: Database, pki: Authority, minter: Minter, engine: Engine) -> None:
-        self.settings, self.database, self.pki, self.minter, self.engine = settings, database, pki, minter, engine
-
-    async def token(self, command: str, approval: str) -> str:
-        """A token for the command on what it resolves to now."""
-        operation = parse(command)
-        targets = await self.engine.resolve(operation)
-        digests = {"op": operation_digest(operation), "tgt": targets_digest(targets)}
-        return self.minter.mint_for(digests, apr=approval)
-
-    async def log(self) -> list[AuditRecord]:
-        """Every record, after the whole log verified."""
-        key = load_pem_private_key(self.settings.checkpoint_key.read_bytes(), password=None)
-        assert isinstance(key, Ed25519PrivateKey)
-        verifier = LogVerifier(origin=self.settings.origin, keys=[verifier_key_of(self.settings.origin, key)])
-        url, password = self.database.dsn("wingman_auditor"), self.database.passwords["wingman_auditor"]
-        async with AuditReader.connect(url, password) as reader:
-            await reader.verify(verifier, lambda _: None)
-            return [each.record for each in await reader.last(100)]
-
-    async def settled(self) -> list[AuditRecord]:
-        """The log once every INTENT has its outcome."""
-        log: list[AuditRecord] = []
-
-        async def every_intent_has_one() -> bool:
-            log[:] = await self.log()
-            kinds = [record.kind for record in log]
-            return kinds.count(RecordKind.INTENT) == sum(
-                kind in {RecordKind.RESULT, RecordKind.RECONCILED} for kind in kinds
-            )
-
-        await eventually(every_intent_has_one)
-        return log
-
-    async def killed(self, command: str, token: str, moment: Callable[[], bool]) -> None:
-        """Start a gateway, execute, and SIGKILL it at the moment, which comes after INTENT and before RESULT."""
-        async with self.running() as gateway, gateway.channel(self.pki) as channel:
-            await gateway.serving(self.pki)
-            call = asyncio.create_task(_execute(channel, token, command))
-
-            async def has_come() -> bool:
-                return await asyncio.to_thread(moment)
-
-            await eventually(has_come)
-            assert await gateway.end(signal.SIGKILL) == -signal.SIGKILL
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("step", STEPS if LONG else [step for step in STEPS if step != NOTED])
+async def test_killed_at_a_step_it_ran_once_or_not_at_all_and_the_log_says_which(
+    site: Site, container: Container, step: str
+):
+    point, expected = STEPS[step]
+    command, approvals = f"docker exec {container.name} /quick", [new_approval() for _ in range(KILLS)]
+    for approval in approvals:
+        # Each gateway finds what the one before it left.
+        async with site.faulty(point, signal.SIGKILL) as gateway, gateway.channel(site.pki) as channel:
+            if step != "7 once the act is noted":
+                await gateway.serving(site.pki)
             with pytest.raises(grpc.aio.AioRpcError):
-                await call
-        assert [record.kind for record in await self.log()] == [RecordKind.INTENT]
-
-    def running(self):
-        """A gateway process of this deployment."""
-        return gateway_process(environ_of(self.settings))
-
-
-async def _execute(channel: grpc.aio.Channel, token: str, command: str) -> list[pb.ExecuteResponse]:
-    request = pb.ExecuteRequest(capability_token=token, command=command)
-    return [event async for event in ExecutionGatewayStub(channel).Execute(request, timeout=60)]
-
-
-@pytest.fixture
-async def site(
-    settings: Settings, database: Database, pki: Authority, minter: Minter, engine_url: str
-) -> AsyncIterator[Site]:
-    engine = await Engine.connect(engine_url)
-    yield Site(settings.model_copy(update={"docker_host": engine_url}), database, pki, minter, engine)
-    await engine.close()
+                await execute_all(channel, await site.token(command, approval), command)
+            assert await gateway.process.wait() == -signal.SIGKILL
+    assert container.runs() == (KILLS if expected[-1:] in (RAN[-1:], [(RESULT, "FAILED", 7)]) else 0)
+    async with site.running() as gateway:
+        await gateway.serving(site.pki)
+        await site.settled(seconds=NOTED_SECONDS)
+        for approval in approvals:
+            assert await site.story(approval) == expected
+        if expected:
+            await _spent(site, gateway, command, approvals[0])
+        else:  # nothing was spent: the approval still runs, once
+            async with gateway.channel(site.pki) as channel:
+                events = await execute_all(channel, await site.token(command, approvals[0]), command)
+            assert events[-1].finished.exit_code == 7
+            assert container.runs() == 1
 
 
 async def _spent(site: Site, gateway: GatewayProcess, command: str, approval: str) -> None:
     """Neither the approval nor anything else makes it run again."""
     await gateway.serving(site.pki)
     async with gateway.channel(site.pki) as channel:
-        refused = await refusal(_execute(channel, await site.token(command, approval), command))
+        refused = await refusal(execute_all(channel, await site.token(command, approval), command))
     assert refused.reason == Code.APPROVAL_SPENT
 
 
@@ -144,7 +111,7 @@ async def test_killed_at_any_moment_it_ran_once_or_not_at_all_and_the_log_agrees
     token = await site.token(command, approval)
     async with site.running() as gateway, gateway.channel(site.pki) as channel:
         await gateway.serving(site.pki)
-        call = asyncio.create_task(_execute(channel, token, command))
+        call = asyncio.create_task(execute_all(channel, token, command))
         await asyncio.sleep(milliseconds / 1000)
         await gateway.end(signal.SIGKILL)
         with pytest.raises(grpc.aio.AioRpcError):
@@ -167,7 +134,7 @@ async def test_killed_with_the_outcome_in_the_journal(site: Site, container: Con
     token = await site.token(command, approval)
     async with site.running() as gateway, gateway.channel(site.pki) as channel:
         await gateway.serving(site.pki)
-        call = asyncio.create_task(_execute(channel, token, command))
+        call = asyncio.create_task(execute_all(channel, token, command))
 
         async def has_begun() -> bool:
             return await asyncio.to_thread(container.runs) == 1

@@ -5,13 +5,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.conftest import REPOSITORY
 from tests.gateway.conftest import eventually
 from wingman_cli.pki import Authority
 from wingman_gateway.settings import Settings
@@ -56,6 +58,15 @@ class GatewayProcess:
 
             await eventually(fit)
 
+    async def stopped(self) -> None:
+        """Wait until it has stopped itself (SIGSTOP)."""
+        status = Path("/proc") / str(self.process.pid) / "stat"
+
+        async def stands() -> bool:
+            return status.read_text().rpartition(")")[2].split()[0] == "T"
+
+        await eventually(stands)
+
     async def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
@@ -64,10 +75,12 @@ class GatewayProcess:
 
 
 @asynccontextmanager
-async def gateway_process(environ: Mapping[str, str]) -> AsyncIterator[GatewayProcess]:
+async def gateway_process(
+    environ: Mapping[str, str], program: Sequence[str] = ("-m", "wingman_gateway")
+) -> AsyncIterator[GatewayProcess]:
     """Start a gateway, wait until it listens; kill what is left of it afterwards."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "wingman_gateway", env=dict(environ), stdout=asyncio.subprocess.PIPE
+        sys.executable, *program, env=dict(environ), stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY
     )
     assert process.stdout is not None
     lines: list[dict[str, object]] = []

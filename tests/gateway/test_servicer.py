@@ -104,6 +104,7 @@ def test_every_code_that_can_reach_the_edge_has_a_status():
         Code.CALLER_GONE,
         Code.POLICY_INVALID,
         Code.APPROVAL_UNKNOWN,
+        Code.BACKUP_INVALID,
         Code.APPROVAL_DECIDED,
         Code.APPROVAL_EXPIRED,
         Code.APPROVAL_PENDING,
