@@ -11,8 +11,9 @@ and an INTENT that did arrive is reconciled.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Final, TypeAlias, assert_never
 
 import asyncpg
@@ -37,8 +38,13 @@ SELECT (SELECT coalesce(max(position) + 1, 0) FROM execution_audit) AS rows,
        (SELECT coalesce(max(size), 0) FROM audit_checkpoint) AS size,
        (SELECT root FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS root
 """
-READ_LEAF: Final = "SELECT leaf_hash FROM execution_audit WHERE position = $1"
-READ_NODE: Final = "SELECT hash FROM audit_node WHERE level = $1 AND index = $2"
+READ_LEAVES: Final = """
+SELECT 0 AS level, position AS index, leaf_hash AS hash FROM execution_audit WHERE position = ANY($1::bigint[])
+"""
+READ_NODES: Final = """
+SELECT n.level, n.index, n.hash FROM audit_node n
+JOIN unnest($1::integer[], $2::bigint[]) AS w (level, index) ON n.level = w.level AND n.index = w.index
+"""
 READ_SPENT: Final = """
 SELECT jti, approval_id FROM execution_audit
 WHERE kind = 'INTENT' AND (jti = ANY($1) OR approval_id = ANY($2))
@@ -60,14 +66,39 @@ WHERE kind = 'INTENT' AND NOT EXISTS (
     WHERE outcome.execution_id = intent.execution_id AND outcome.kind IN ('RESULT', 'RECONCILED'))
 ORDER BY position
 """
-INSERT_ROW: Final = (
-    f"INSERT INTO execution_audit (position, record, leaf_hash, {', '.join(COLUMNS)}) "  # noqa: S608 - field names
-    f"VALUES ({', '.join(f'${number}' for number in range(1, len(COLUMNS) + 4))})"
+APPEND: Final = "SELECT audit_append($1, $2, $3, $4::execution_audit[], $5, $6, $7, $8, $9)"
+TABLE_ORDER: Final = (
+    "position",
+    "version",
+    "kind",
+    "execution_id",
+    "approval_id",
+    "jti",
+    "worker",
+    "environment",
+    "command",
+    "operation_digest",
+    "targets",
+    "target_digest",
+    "decision_digest",
+    "deciders",
+    "outcome",
+    "reason",
+    "exit_code",
+    "duration_ms",
+    "output_excerpt",
+    "output_digest",
+    "token_hash",
+    "client",
+    "evidence",
+    "created_at",
+    "record",
+    "leaf_hash",
 )
-CREATED_AT: Final = COLUMNS.index("created_at")
-INSERT_NODE: Final = "INSERT INTO audit_node (level, index, hash) VALUES ($1, $2, $3)"
-INSERT_CHECKPOINT: Final = "INSERT INTO audit_checkpoint (size, root, note) VALUES ($1, $2, $3)"
+"""The table's columns, in the order in which a row is sent."""
 OUTCOME_KINDS: Final = frozenset({RecordKind.RESULT, RecordKind.RECONCILED})
+_BESIDE: Final = ("position", "created_at", "record", "leaf_hash")
+_in_order = itemgetter(*((*_BESIDE, *COLUMNS).index(name) for name in TABLE_ORDER))
 ALIVE: Final = "SELECT 1"
 SESSION: Final = {
     "application_name": "wingman-gateway",
@@ -98,7 +129,12 @@ async def open_pool(url: str, password: str, *, command_seconds: float = COMMIT_
         timeout=QUICK_SECONDS,
         command_timeout=command_seconds,
         server_settings=SESSION,
+        reset=_as_it_is,
     )
+
+
+async def _as_it_is(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Reset nothing between two users of a connection: none of them sets anything that outlives its transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,46 +242,53 @@ class AuditStore:
         answers: Sequence[int | WingmanError]
         try:
             async with asyncio.timeout(self._commit_seconds):
-                async with self._pool.acquire() as connection, connection.transaction():
-                    answers, frontier = await self._append(connection, batch)
+                plan = await self._commit(batch)
         except WingmanError as error:
             answers = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises, the next batch has its chance
             answers = [_unavailable(type(error).__name__)] * len(batch)
         else:
-            self._frontier = frontier
+            answers, self._frontier = plan.answers, plan.frontier
             self._committed(len(batch), time.monotonic() - batch[0].since)
         for waiting, answer in zip(batch, answers, strict=True):
             _tell(waiting, answer)
 
-    async def _append(
-        self, connection: Connection, batch: Sequence[_Waiting]
-    ) -> tuple[list[int | WingmanError], Frontier]:
-        # 1. One appender at a time, until this transaction ends.
-        await connection.execute(LOCK_LOG, APPEND_LOCK)
-        # 2. The head, and whether it is the one that was signed.
-        frontier = await self._read_frontier(connection)
-        # 3. Who has lost already: known under the lock, so that one loser does not abort the others.
-        ledger = await _read_ledger(connection, [waiting.record for waiting in batch])
-        # 4. Rows, nodes, and one checkpoint over the batch.
-        answers: list[int | WingmanError] = []
-        rows: list[tuple[object, ...]] = []
-        nodes: list[Node] = []
-        for waiting in batch:
-            answer = ledger.admit(waiting.record, frontier.size)
-            answers.append(answer)
-            if answer == frontier.size:
-                leaf = leaf_hash(waiting.data)
-                rows.append(_row(frontier.size, waiting.record, waiting.data, leaf))
-                frontier, completed = frontier.append(leaf)
-                nodes.extend(completed)
-        if rows:
-            await connection.executemany(INSERT_ROW, rows)
-            await connection.executemany(INSERT_NODE, [(node.level, node.index, node.hash) for node in nodes])
-            checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
-            note = sign_checkpoint(checkpoint, self._origin, self._key)
-            await connection.execute(INSERT_CHECKPOINT, checkpoint.size, checkpoint.root, note)
-        return answers, frontier
+    async def _commit(self, batch: Sequence[_Waiting]) -> "_Plan":
+        # 1. Mostly nobody else has appended, and nobody has lost: then one round trip is all.
+        plan = _plan(batch, self._frontier, _Ledger(set(), set(), {}))
+        async with self._pool.acquire() as connection:
+            try:
+                if await self._append(connection, self._frontier, plan):
+                    return plan
+            except asyncpg.UniqueViolationError:
+                pass  # somebody lost: who, is known only behind the lock
+            async with connection.transaction():
+                # 2. One appender at a time, until this transaction ends.
+                await connection.execute(LOCK_LOG, APPEND_LOCK)
+                # 3. The head, and whether it is the one that was signed.
+                frontier = await self._read_frontier(connection)
+                # 4. Who has lost already: known under the lock, so that one loser does not abort the others.
+                plan = _plan(batch, frontier, await _read_ledger(connection, [waiting.record for waiting in batch]))
+                if plan.rows and not await self._append(connection, frontier, plan):
+                    raise _corrupt("its head is not the one that was just read", frontier.size)
+                return plan
+
+    async def _append(self, connection: Connection, frontier: Frontier, plan: "_Plan") -> bool:
+        """Append rows, nodes, and one checkpoint over them; False where the head is not the frontier's."""
+        checkpoint = Checkpoint(self._origin, plan.frontier.size, plan.frontier.root())
+        appended: bool = await connection.fetchval(
+            APPEND,
+            APPEND_LOCK,
+            frontier.size,
+            frontier.root(),
+            plan.rows,
+            [node.level for node in plan.nodes],
+            [node.index for node in plan.nodes],
+            [node.hash for node in plan.nodes],
+            checkpoint.root,
+            sign_checkpoint(checkpoint, self._origin, self._key),
+        )
+        return appended
 
     async def _read_frontier(self, connection: Connection) -> Frontier:
         head = await connection.fetchrow(READ_HEAD)
@@ -257,10 +300,34 @@ class AuditStore:
         frontier = self._frontier
         if size > frontier.size:
             # Another gateway appended, or this one has just started.
-            frontier = Frontier(size, tuple([await _read_peak(connection, *peak) for peak in peak_positions(size)]))
+            frontier = Frontier(size, await _read_peaks(connection, size))
         if size and frontier.root() != head["root"]:
             raise _corrupt("the stored nodes do not have the checkpoint's root", size)
         return frontier
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a batch adds to the log, and the answer to each who waits."""
+
+    answers: list[int | WingmanError]
+    rows: list[tuple[object, ...]]
+    nodes: list[Node]
+    frontier: Frontier
+
+
+def _plan(batch: Sequence[_Waiting], frontier: Frontier, ledger: "_Ledger") -> _Plan:
+    """Return what the batch adds behind a frontier, by what the ledger knows to be spent."""
+    plan = _Plan([], [], [], frontier)
+    for waiting in batch:
+        answer = ledger.admit(waiting.record, frontier.size)
+        plan.answers.append(answer)
+        if answer == frontier.size:
+            leaf = leaf_hash(waiting.data)
+            plan.rows.append(_row(frontier.size, waiting.record, waiting.data, leaf))
+            frontier, completed = frontier.append(leaf)
+            plan.nodes.extend(completed)
+    return replace(plan, frontier=frontier)
 
 
 @dataclass(slots=True)
@@ -324,19 +391,23 @@ async def _read_ledger(connection: Connection, records: Sequence[AuditRecord]) -
     )
 
 
-async def _read_peak(connection: Connection, level: int, index: int) -> bytes:
-    query, arguments = (READ_NODE, (level, index)) if level else (READ_LEAF, (index,))
-    found = await connection.fetchval(query, *arguments)
-    if found is None:
-        raise _corrupt(f"the tree's node {index} of level {level} is missing", index << level)
-    return bytes(found)
+async def _read_peaks(connection: Connection, size: int) -> tuple[bytes, ...]:
+    wanted = peak_positions(size)
+    interior = [peak for peak in wanted if peak[0]]
+    rows = await connection.fetch(READ_NODES, [level for level, _ in interior], [index for _, index in interior])
+    rows += await connection.fetch(READ_LEAVES, [index for level, index in wanted if not level])
+    found = {(row["level"], row["index"]): row["hash"] for row in rows}
+    for level, index in wanted:
+        if (level, index) not in found:
+            raise _corrupt(f"the tree's node {index} of level {level} is missing", index << level)
+    return tuple(found[peak] for peak in wanted)
 
 
 def _row(position: int, record: AuditRecord, data: bytes, leaf: bytes) -> tuple[object, ...]:
-    """Return the values of ``INSERT_ROW``."""
-    values: list[object] = list(record.columns())
-    values[CREATED_AT] = datetime.fromisoformat(record.created_at)
-    return (position, data, leaf, *values)
+    """Return the values of one row in ``TABLE_ORDER``."""
+    beside = (position, datetime.fromisoformat(record.created_at), data, leaf)
+    row: tuple[object, ...] = _in_order((*beside, *record.columns()))
+    return row
 
 
 def _tell(waiting: _Waiting, answer: int | WingmanError) -> None:

@@ -11,12 +11,12 @@ from typing import Final
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wingman_core.audit_record import COLUMNS, AuditRecord, RecordKind
+from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.canonical import rfc3339
 from wingman_core.checkpoint import Checkpoint, sign_checkpoint
 from wingman_core.claims import Decider
 from wingman_core.translog import Frontier, Node, leaf_hash
-from wingman_gateway.audit_store import APPEND_LOCK, LOCK_LOG, _row
+from wingman_gateway.audit_store import APPEND_LOCK, LOCK_LOG, TABLE_ORDER, _row
 
 BATCH: Final = 20_000
 COVERED: Final = 50
@@ -88,7 +88,7 @@ async def write_log(
         async with connection.transaction():
             await connection.execute(LOCK_LOG, APPEND_LOCK)
             for table, columns, values in (
-                ("execution_audit", ("position", "record", "leaf_hash", *COLUMNS), lines),
+                ("execution_audit", TABLE_ORDER, lines),
                 ("audit_node", ("level", "index", "hash"), nodes),
                 ("audit_checkpoint", ("size", "root", "note"), checkpoints),
             ):

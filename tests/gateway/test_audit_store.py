@@ -350,8 +350,8 @@ async def test_every_column_says_what_the_record_says(store: AuditStore, superus
 async def test_a_database_that_hangs_is_unavailable_in_bounded_time_and_serves_again_afterwards(
     database: Database, superuser: Administrator
 ):
-    pool = await open_pool(database.dsn("wingman_gateway"), database.passwords["wingman_gateway"], command_seconds=0.5)
-    store = AuditStore(pool, origin=ORIGIN, key=KEY, commit_seconds=0.5)
+    pool = await open_pool(database.dsn("wingman_gateway"), database.passwords["wingman_gateway"], command_seconds=2)
+    store = AuditStore(pool, origin=ORIGIN, key=KEY, commit_seconds=2)
     await store.start()
     await store.append(refused())
     pids = await superuser.fetch(

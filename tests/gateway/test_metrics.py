@@ -74,7 +74,8 @@ async def test_health_and_what_waits_are_shown(serve: Serve, engine: FakeEngine,
     async with serve(engine) as served, served.channel() as channel:
         await eventually(lambda: _shows(served, ("wingman_gateway_up", ("all",)), 1))
         call = asyncio.create_task(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
-        await eventually(lambda: _shows(served, ("wingman_gateway_executions_running", ()), 1))
+        await eventually(lambda: _shows(served, ("wingman_gateway_stage_seconds_count", ("spend",)), 1))
+        assert await _shows(served, ("wingman_gateway_executions_running", ()), 1)
         async with outage():
             go_on.set()
             assert (await call).finished.audit_position == -1
