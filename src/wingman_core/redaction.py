@@ -10,11 +10,12 @@ Redaction limits accidents. It is no boundary against a container that wants to 
 """
 
 import re
+from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Final, assert_never
 
-from wingman_core.secret_forms import MARK, PEM_BEGIN, PEM_END, Secret, opens_quote, secrets_in
+from wingman_core.secret_forms import MARK, PEM_BEGIN, PEM_END, Secret, opens_quote, places_in, secrets_in
 
 MARKER: Final = MARK.decode("ascii")
 MAX_HELD: Final = 65_536
@@ -51,7 +52,15 @@ class Redactor:
         """Return what can be shown now; the rest stays held until its line ends."""
         shown: list[bytes] = []
         data, at = self._held + chunk, 0
+        telling = deque(places_in(data))
         while True:
+            if self._state is _State.SHOW and not self._quoted:
+                # Whole lines without anything that could tell of a secret need no look of their own.
+                while telling and telling[0] < at:
+                    telling.popleft()
+                begins = _begin_of_line(data, at, telling[0] if telling else len(data))
+                shown.append(data[at:begins])
+                at = begins
             end = _end_of_line(data, at)
             if end:
                 shown.append(self._line(data[at:end]))
@@ -133,6 +142,11 @@ def _replace(text: bytes, secrets: Sequence[Secret]) -> bytes:
         pieces += [text[at : secret.value], secret.mark]
         at = secret.end
     return b"".join([*pieces, text[at:]])
+
+
+def _begin_of_line(data: bytes, start: int, at: int) -> int:
+    """Return where the line begins that ``at`` is in; at the earliest ``start``, where one begins."""
+    return max(data.rfind(b"\n", start, at), data.rfind(b"\r", start, at), start - 1) + 1
 
 
 def _end_of_line(data: bytes, start: int) -> int:

@@ -23,6 +23,7 @@ from wingman_core.redaction import redact_environment
 from wingman_core.target import Target
 from wingman_gateway.engine.connection import JSON, STDERR, Connection, EngineRefused, frames
 from wingman_gateway.engine.events import Event, Exit, Output
+from wingman_gateway.engine.indented import indented
 from wingman_gateway.engine.listings import (
     CONTAINER_COLUMNS,
     IMAGE_COLUMNS,
@@ -100,7 +101,7 @@ async def _inspect(connection: Connection, op: InspectOperation, targets: Sequen
     found = await asyncio.gather(*(_inspect_one(connection, op, target) for target in targets))
     if op.format == "json":
         return "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in found)
-    return json.dumps(found, ensure_ascii=False, indent=4) + "\n"
+    return indented(found) + "\n"
 
 
 async def _inspect_one(connection: Connection, op: InspectOperation, target: Target) -> JSON:
