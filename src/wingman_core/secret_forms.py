@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from ahocorasick_rs import BytesAhoCorasick
+
 MARK: Final = b"[redacted]"
 
 _SPACE: Final = rb"[ \t]{0,64}+"
@@ -62,38 +64,38 @@ _USER: Final = re.compile(rb"://(?:(?P<user>[^:/@]*):|(?P<token>[^:/@]{20,})@)")
 PEM_BEGIN: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
 PEM_END: Final = re.compile(rb"-----END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
 
-_FORMATS: Final = re.compile(
-    rb"(?<![A-Za-z0-9_-])(?:"
-    + rb"|".join(
-        (
-            rb"eyJ[A-Za-z0-9_-]{8,2048}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*",  # JWT
-            rb"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",  # AWS
-            rb"gh[a-z]_[A-Za-z0-9]{20,255}",  # GitHub
-            rb"github_pat_[A-Za-z0-9_]{20,255}",
-            rb"glpat-[A-Za-z0-9_.-]{16,255}",  # GitLab
-            rb"xox[a-z]-[A-Za-z0-9-]{10,255}",  # Slack
-            rb"xapp-[A-Za-z0-9-]{10,255}",
-            rb"AIza[A-Za-z0-9_-]{30,64}",  # Google
-            rb"[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}",  # Stripe
-            rb"sk-[A-Za-z0-9_-]{20,255}",  # language model services
-            rb"(?:npm|hf|dop_v1|pypi)[_-][A-Za-z0-9_-]{30,255}",
-            rb"wm_[A-Za-z0-9]{1,64}_[A-Za-z0-9_-]{8,255}",  # Wingman
-            rb"[0-9]{6,12}:AA[A-Za-z0-9_-]{30,64}",  # Telegram
-            rb"dckr_[a-z]{2,6}_[A-Za-z0-9_-]{20,255}",  # Docker Hub
-            rb"hv[sbr]\.[A-Za-z0-9_-]{20,255}",  # Vault
-            rb"gl(?:sa|c)_[A-Za-z0-9+/=_-]{20,255}",  # Grafana
-            rb"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}",  # Shopify
-            rb"ATATT3x[A-Za-z0-9_=-]{20,255}",  # Atlassian
-            rb"lin_api_[A-Za-z0-9]{20,255}",  # Linear
-            rb"tskey-[a-z]{2,16}-[A-Za-z0-9-]{12,255}",  # Tailscale
-            rb"AGE-SECRET-KEY-1[A-Z0-9]{20,255}",  # age
-            rb"NRAK-[A-Z0-9]{20,64}",  # New Relic
-            rb"dapi[a-f0-9]{32}(?![a-f0-9])",  # Databricks
-            rb"dp\.[a-z]{2,8}\.[A-Za-z0-9]{30,255}",  # Doppler
-        )
-    )
-    + rb")"
+_KNOWN_FORMATS: Final = (
+    # What stands in each token of the format, and the format.
+    ((b"eyJ",), rb"eyJ[A-Za-z0-9_-]{8,2048}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*"),  # JWT
+    ((b"AKIA", b"ASIA"), rb"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),  # AWS
+    ((b"gh",), rb"gh[a-z]_[A-Za-z0-9]{20,255}"),  # GitHub
+    ((b"github_pat_",), rb"github_pat_[A-Za-z0-9_]{20,255}"),
+    ((b"glpat-",), rb"glpat-[A-Za-z0-9_.-]{16,255}"),  # GitLab
+    ((b"xox",), rb"xox[a-z]-[A-Za-z0-9-]{10,255}"),  # Slack
+    ((b"xapp-",), rb"xapp-[A-Za-z0-9-]{10,255}"),
+    ((b"AIza",), rb"AIza[A-Za-z0-9_-]{30,64}"),  # Google
+    ((b"k_live_", b"k_test_"), rb"[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}"),  # Stripe
+    ((b"sk-",), rb"sk-[A-Za-z0-9_-]{20,255}"),  # language model services
+    ((b"npm", b"hf_", b"hf-", b"dop_v1", b"pypi"), rb"(?:npm|hf|dop_v1|pypi)[_-][A-Za-z0-9_-]{30,255}"),
+    ((b"wm_",), rb"wm_[A-Za-z0-9]{1,64}_[A-Za-z0-9_-]{8,255}"),  # Wingman
+    ((b":AA",), rb"[0-9]{6,12}:AA[A-Za-z0-9_-]{30,64}"),  # Telegram
+    ((b"dckr_",), rb"dckr_[a-z]{2,6}_[A-Za-z0-9_-]{20,255}"),  # Docker Hub
+    ((b"hvs.", b"hvb.", b"hvr."), rb"hv[sbr]\.[A-Za-z0-9_-]{20,255}"),  # Vault
+    ((b"glsa_", b"glc_"), rb"gl(?:sa|c)_[A-Za-z0-9+/=_-]{20,255}"),  # Grafana
+    ((b"shp",), rb"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{24,64}"),  # Shopify
+    ((b"ATATT3x",), rb"ATATT3x[A-Za-z0-9_=-]{20,255}"),  # Atlassian
+    ((b"lin_api_",), rb"lin_api_[A-Za-z0-9]{20,255}"),  # Linear
+    ((b"tskey-",), rb"tskey-[a-z]{2,16}-[A-Za-z0-9-]{12,255}"),  # Tailscale
+    ((b"AGE-SECRET-KEY-1",), rb"AGE-SECRET-KEY-1[A-Z0-9]{20,255}"),  # age
+    ((b"NRAK-",), rb"NRAK-[A-Z0-9]{20,64}"),  # New Relic
+    ((b"dapi",), rb"dapi[a-f0-9]{32}(?![a-f0-9])"),  # Databricks
+    ((b"dp.",), rb"dp\.[a-z]{2,8}\.[A-Za-z0-9]{30,255}"),  # Doppler
 )
+_FORMATS: Final = re.compile(rb"(?<![A-Za-z0-9_-])(?:" + rb"|".join(form for _, form in _KNOWN_FORMATS) + rb")")
+_TELLING: Final = BytesAhoCorasick(
+    [*NAME_STEMS, b"@", b"-----begin ", *(stem.lower() for stems, _ in _KNOWN_FORMATS for stem in stems)]
+)
+"""One of these, in lower case, is in every line with a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +130,7 @@ def secrets_in(line: bytes, *, quoted: bool = False) -> tuple[Secret, ...]:
 
 def places_in(text: bytes) -> list[int]:
     """Return, sorted, where there is something without which ``secrets_in`` finds nothing in a line."""
-    lower, places = text.lower(), [match.start() for match in _FORMATS.finditer(text)]
-    for stem in (*NAME_STEMS, b"@", b"-----begin "):
-        at = lower.find(stem)
-        while at >= 0:
-            places.append(at)
-            at = lower.find(stem, at + len(stem))
-    return sorted(places)
+    return [start for _, start, _ in _TELLING.find_matches_as_indexes(text.lower())]
 
 
 def opens_quote(text: bytes) -> bool:

@@ -314,7 +314,7 @@ class Executor:
             self._journal.keep(record.to_bytes())
             raise
         try:
-            await asyncio.to_thread(self._journal.forget, intent.execution_id)
+            self._journal.forget(intent.execution_id)  # one system call: a thread would cost more
         except OSError as error:  # notes that stay are in nobody's way
             self._log.warning("notes are left", error=str(error))
         return position

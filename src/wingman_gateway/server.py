@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import grpc
 import structlog
+import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
@@ -338,7 +339,7 @@ def json_log() -> FilteringBoundLogger:
 def main() -> int:
     """Run the gateway; return the exit code, with one line on standard error where it cannot start."""
     try:
-        asyncio.run(serve(load(os.environ), json_log()))
+        uvloop.run(serve(load(os.environ), json_log()))
     except WingmanError as error:
         sys.stderr.write(f"wingman-gateway: {error}\n")
         return EXIT_SETTING

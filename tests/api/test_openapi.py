@@ -29,6 +29,7 @@ NAMES = {
     "followExecutionOutput",
     "explainPolicy",
     "getMetrics",
+    "getGatewayMetrics",
     "mintToken",
     "listAuditRecords",
     "getCheckpoint",
