@@ -23,7 +23,7 @@ from wingman_gateway.audit_store import GONE
 
 PREFETCH: Final = 500
 """Rows fetched at once."""
-BATCH: Final = 500
+BATCH: Final = 1000
 """Rows verified between two fetches."""
 CONNECT_SECONDS: Final = 10.0
 FIRST: Final = -(1 << 63)
@@ -53,7 +53,7 @@ ORDER BY position
 """
 READ_HEAD: Final = "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
 
-SLICE: Final = 25
+SLICE: Final = 100
 """Rows verified between two looks at what has arrived."""
 
 Cursor: TypeAlias = "asyncpg.cursor.Cursor[asyncpg.Record]"

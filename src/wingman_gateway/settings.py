@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     """Seconds that running mutations get after SIGTERM."""
     otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
     """Where traces go over OTLP/HTTP, such as ``http://collector:4318``; empty: nowhere."""
-    target_queue: Annotated[int, Field(ge=1, le=10_000)] = 16
+    target_queue: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Executions that may wait for one target."""
     probe_interval: Annotated[float, Field(gt=0, le=60)] = 2.0
     """Seconds between two looks at engine and database, and at files that may have changed."""

@@ -1,41 +1,43 @@
-"""`make bench`: what costs what, each figure as a ratio against a baseline measured in the same run.
+"""`make bench`: what costs what, each figure beside a baseline measured in the same run; writes docs/performance.md.
 
-Nothing here passes or fails; a slower machine slows the baseline as well. The database is an embedded
-Postgres that fsyncs, since durable commits are what an append costs.
+Ends with 1 where a bound is missed. The database is an embedded Postgres that fsyncs, since durable commits are what
+an append costs. ``--rows`` makes a shorter log, for a quick look that writes nothing.
 """
 
+import argparse
 import asyncio
 import base64
 import hashlib
 import secrets
 import shlex
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from wingman_cli.embedded_db import OWNER, ROLES, EmbeddedPostgres, migrate
+from tests.bench.big_log import write_log
+from tests.bench.figures import Figure, write_page
+from tests.bench.gateway_site import ORIGIN, Site, measured_site
+from wingman_cli.embedded_db import OWNER, SUPERUSER, EmbeddedPostgres, create_database, migrate
 from wingman_cli.pki import create_token_key
 from wingman_core.audit_record import AuditRecord, RecordKind
-from wingman_core.audit_verify import LogVerifier
 from wingman_core.canonical import rfc3339
 from wingman_core.capability import audience_of, issuer_of, mint, verify
 from wingman_core.claims import Claims, Decider
 from wingman_core.command import operation_digest, parse, render
-from wingman_core.notes import verifier_key_of
-from wingman_gateway.audit_reader import AuditReader
 from wingman_gateway.audit_store import AuditStore, open_pool
 
-ORIGIN = "wingman/test/bench"
 COMMANDS = (
     "docker restart --time 10 web",
     "docker ps --all --filter status=running",
@@ -45,10 +47,14 @@ COMMANDS = (
 ROUNDS = 7
 WRITERS = 64
 BARE_CONNECTIONS = 16
-ROWS = 6_000
-
-Row = tuple[str, float, str, float]
-"""What, its rate per second, the baseline's name, the baseline's rate."""
+ROWS = 7_000
+APPENDS = "appends"
+WHOLE = 1_000_000
+EXECUTIONS = 250
+CONCURRENT = 1_500
+CALLERS = 16
+BEYOND, MANY, IDLE, VERIFIED, MEMORY, PROOF = 3, 250, 120, 50_000, 150, 5
+"""The issue's bounds: ms, executions per second, MB, rows per second, MB, ms."""
 
 
 def rate(work: Callable[[], object], *, times: int) -> float:
@@ -62,7 +68,7 @@ def rate(work: Callable[[], object], *, times: int) -> float:
     return times / statistics.median(seconds)
 
 
-def parsing() -> Row:
+def parsing() -> Figure:
     """Text to operation, canonical text and digest, against shlex alone."""
     turn = iter(range(1 << 60))
 
@@ -74,10 +80,10 @@ def parsing() -> Row:
     def baseline() -> None:
         shlex.split(COMMANDS[next(turn) % len(COMMANDS)])
 
-    return "parse, render and digest", rate(ours, times=500), "shlex.split", rate(baseline, times=500)
+    return Figure("parse, render and digest", rate(ours, times=500), "/s", "shlex.split", rate(baseline, times=500))
 
 
-def tokens(place: Path) -> Row:
+def tokens(place: Path) -> Figure:
     """Verifying a capability, against the bare ES256 check of the same bytes."""
     kid = create_token_key(place / "token.pem", place / "public")
     public = (place / "public" / f"{kid}.pem").read_text()
@@ -118,7 +124,7 @@ def tokens(place: Path) -> Row:
     def baseline() -> None:
         check.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
 
-    return "verify a capability", rate(ours, times=200), "one bare ES256 check", rate(baseline, times=200)
+    return Figure("verify a token", rate(ours, times=200), "/s", "one bare ES256 check", rate(baseline, times=200))
 
 
 def intent() -> AuditRecord:
@@ -155,9 +161,13 @@ async def concurrently(work: Callable[[int], Awaitable[object]], *, callers: int
     return times / (time.perf_counter() - began)
 
 
-async def appending(server: EmbeddedPostgres, key: ed25519.Ed25519PrivateKey) -> tuple[Row, Row]:
-    """Durable appends of 64 callers against unchained one-row commits; then the whole log's verification."""
-    gateway, owner = server.connection("wingman_gateway"), server.connection(OWNER)
+async def appending(server: EmbeddedPostgres) -> Figure:
+    """Durable appends of 64 callers against unchained one-row commits, on a log of their own."""
+    superuser = await server.connection(SUPERUSER, "postgres").connect()
+    await create_database(superuser, APPENDS)
+    await superuser.close()
+    await migrate(server.connection(OWNER, APPENDS))
+    gateway, owner = server.connection("wingman_gateway", APPENDS), server.connection(OWNER, APPENDS)
     plain = await owner.connect()
     await plain.execute("CREATE TABLE bare (id bigserial PRIMARY KEY, record bytea NOT NULL)")
     await plain.close()
@@ -165,61 +175,102 @@ async def appending(server: EmbeddedPostgres, key: ed25519.Ed25519PrivateKey) ->
         owner.url, password=owner.password, min_size=BARE_CONNECTIONS, max_size=BARE_CONNECTIONS
     )
     pool = await open_pool(gateway.url, gateway.password)
-    store = AuditStore(pool, origin=ORIGIN, key=key)
+    store = AuditStore(pool, origin=ORIGIN, key=ed25519.Ed25519PrivateKey.generate())
     await store.start()
     data = intent().to_bytes()
     ours, theirs = [], []
-    for _ in track(range(3), description="durable appends, in turns with bare commits"):
+    for _ in range(ROUNDS):
         theirs.append(
             await concurrently(
                 lambda _: bare.execute("INSERT INTO bare (record) VALUES ($1)", data),
                 callers=BARE_CONNECTIONS,
-                times=ROWS // 3,
+                times=ROWS // ROUNDS,
             )
         )
-        ours.append(await concurrently(lambda _: store.append(intent()), callers=WRITERS, times=ROWS // 3))
+        ours.append(await concurrently(lambda _: store.append(intent()), callers=WRITERS, times=ROWS // ROUNDS))
     await store.close()
     await pool.close()
-    appended = (
-        f"durable appends, {WRITERS} callers",
-        statistics.median(ours),
+    await bare.close()
+    found, beside = statistics.median(ours), statistics.median(theirs)
+    return Figure(
+        f"(c) durable appends, {WRITERS} callers",
+        found,
+        "/s",
         f"one-row commits, {BARE_CONNECTIONS} connections",
-        statistics.median(theirs),
+        beside,
+        "as many",
+        found >= beside,
     )
 
-    auditor = server.connection("wingman_auditor")
-    began = time.perf_counter()
-    verifier = LogVerifier(origin=ORIGIN, keys=[verifier_key_of(ORIGIN, key)])
-    async with AuditReader.connect(auditor.url, auditor.password) as reader:
-        summary = await reader.verify(verifier, lambda _: None)
-    verified = summary.size / (time.perf_counter() - began)
-    began = time.perf_counter()
-    rows = await bare.fetch("SELECT record FROM execution_audit ORDER BY position")
-    read = len([hashlib.sha256(row["record"]).digest() for row in rows]) / (time.perf_counter() - began)
-    await bare.close()
-    return appended, ("verify the whole log, rows", verified, "read and SHA-256 each row", read)
+
+def executing(site: Site) -> tuple[list[Figure], dict[str, list[float]]]:
+    """One execution beside the docker binary and the floor; many at once; what the gateway holds when idle."""
+    idle = site.gateway.memory_info().rss / 1e6
+    found = site.measure("rounds", times=EXECUTIONS, warm=EXECUTIONS // 5)
+    floor = [raw + commits for raw, commits in zip(found["aiodocker"], found["commits"], strict=True)]
+    execute, binary, least = (statistics.median(each) * 1000 for each in (found["execute"], found["binary"], floor))
+    rates = [site.measure("concurrent", times=CONCURRENT, callers=CALLERS)["rate"] for _ in range(3)]
+    many = statistics.median(rates)
+    beyond, rest = execute - least, "aiodocker, two commits"
+    figures = [
+        Figure("(a) one `inspect`, p50", execute, "ms", "docker binary", binary, "a fifth", 5 * execute <= binary),
+        Figure("(a) beyond the floor, p50", beyond, "ms", rest, least, "3 ms", beyond <= BEYOND),
+        Figure(f"(b) executions, {CALLERS} callers", many, "/s", "one caller", 1000 / execute, "250 /s", many >= MANY),
+        Figure("(f) idle gateway, resident", idle, "MB", bound="120 MB", holds=idle < IDLE),
+    ]
+    return figures, {"Execute": found["execute"], "docker inspect": found["binary"], "the floor": floor}
 
 
-async def measure() -> list[Row]:
-    """Return every row of the table."""
-    with tempfile.TemporaryDirectory(prefix="wm-bench-") as scratch:
+def reading(site: Site, rows: int) -> list[Figure]:
+    """The whole log verified, and proofs of its records."""
+    found = site.verify()
+    proofs = site.measure("proofs", times=EXECUTIONS, rows=rows)
+    proof, read = (statistics.median(proofs[name]) * 1000 for name in ("prove", "read"))
+    speed, memory = found["verified"], found["memory"]
+    return [
+        Figure("(d) rows verified", speed, "/s", "rows read and hashed", found["read"], "50,000 /s", speed >= VERIFIED),
+        Figure("(d) memory of it", memory, "MB", bound="150 MB", holds=memory < MEMORY),
+        Figure("(e) inclusion proof, p50", proof, "ms", "one row by its key", read, "5 ms", proof < PROOF),
+    ]
+
+
+async def measure(rows: int) -> tuple[list[Figure], dict[str, list[float]]]:
+    """Return every figure, and how long single executions took."""
+    with tempfile.TemporaryDirectory(prefix="wm-bench-") as scratch, Progress(console=Console(stderr=True)) as progress:
         place = Path(scratch)
-        rows = [parsing(), tokens(place)]
-        passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
-        with EmbeddedPostgres(place / "pg", passwords=passwords) as server:
-            await server.prepare()
-            await migrate(server.connection(OWNER))
-            rows.extend(await appending(server, ed25519.Ed25519PrivateKey.generate()))
-        return rows
+        figures = [parsing(), tokens(place)]
+        task = progress.add_task("writing a log", total=rows)
+
+        async def fill(server: EmbeddedPostgres, key: ed25519.Ed25519PrivateKey) -> None:
+            connection = await server.connection("wingman_gateway").connect()
+            told = partial(_told, progress, task)
+            await write_log(connection, origin=ORIGIN, key=key, rows=rows, told=told)
+            await connection.close()
+
+        async with measured_site(place / "site", fill) as site:
+            executed, latencies = await asyncio.to_thread(executing, site)
+            figures += [*executed, await appending(site.server), *await asyncio.to_thread(reading, site, rows)]
+        return figures, latencies
 
 
-def main() -> None:
-    """Measure and print."""
-    table = Table("", "per second", "baseline", "per second", "ratio", title="Wingman against its baselines")
-    for what, ours, baseline, theirs in asyncio.run(measure()):
-        table.add_row(what, f"{ours:,.0f}", baseline, f"{theirs:,.0f}", f"{ours / theirs:.2f}")
+def _told(progress: Progress, task: TaskID, done: int) -> None:
+    progress.update(task, completed=done)
+
+
+def main() -> int:
+    """Measure, print, write the page; 1 where a bound is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--rows", type=int, default=WHOLE, help="of the log; fewer than a million write no page")
+    rows = parser.parse_args().rows
+    figures, latencies = asyncio.run(measure(rows))
+    table = Table("", "found", "baseline", "beside", "bound", "", title="Wingman against its baselines")
+    for figure in figures:
+        table.add_row(*(cell.strip().replace("*", "") for cell in figure.row().strip("| ").split("|")))
     Console().print(table)
+    if rows >= WHOLE:
+        write_page(figures, latencies, rows)
+    return 0 if all(figure.holds for figure in figures) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

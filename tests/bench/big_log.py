@@ -94,3 +94,5 @@ async def write_log(
             ):
                 await connection.copy_records_to_table(table, columns=columns, records=values)
         told(frontier.size)
+    for table in ("execution_audit", "audit_node", "audit_checkpoint"):
+        await connection.execute(f"ANALYZE {table}")

@@ -1,6 +1,6 @@
 """A gateway to measure: its own process, an embedded Postgres that fsyncs, a private Docker engine, one container.
 
-The client is a process of its own, too (``executing``): what is measured is what a caller waits for.
+The client is a process of its own, too (``measuring``): what is measured is what a caller waits for.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from wingman_cli.embedded_db import OWNER, ROLES, EmbeddedPostgres, migrate
 from wingman_cli.pki import Authority, create_checkpoint_key, create_token_key
@@ -25,6 +27,7 @@ REPOSITORY: Final = Path(__file__).parent.parent.parent
 ENGINE: Final = "bench"
 IMAGE: Final = "wingman-bench/busybox:1"
 CONTAINER: Final = "wingman-bench"
+ORIGIN: Final = "wingman/test/bench"
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,23 @@ class Site:
     gateway: psutil.Process
     port: int
     client: dict[str, str]
-    """What ``executing`` needs to know."""
+    """What ``measuring`` needs to know."""
 
     def measure(self, what: str, **how: object) -> dict[str, Any]:
         """Have the client process measure; return what it found."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.executing", what, json.dumps({**self.client, **how})],
-            stdout=subprocess.PIPE,
-            check=True,
-            cwd=REPOSITORY,
-        )
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        return _found_by("tests.bench.measuring", what, json.dumps({**self.client, **how}))
+
+    def verify(self) -> dict[str, Any]:
+        """Have a process verify the whole log; return what it found."""
+        return _found_by("tests.bench.verifying", json.dumps({**self.client, "origin": ORIGIN}))
+
+
+def _found_by(module: str, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", module, *arguments]
+    found: dict[str, Any] = json.loads(
+        subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=REPOSITORY).stdout
+    )
+    return found
 
 
 def engine(*arguments: str) -> str:
@@ -58,9 +66,12 @@ def engine(*arguments: str) -> str:
     return subprocess.run([tool, *arguments, ENGINE], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
+Fill = Callable[[EmbeddedPostgres, Ed25519PrivateKey], Awaitable[None]]
+
+
 @asynccontextmanager
-async def measured_site(place: Path) -> AsyncIterator[Site]:
-    """Start everything, wait until the gateway serves; end it afterwards."""
+async def measured_site(place: Path, fill: Fill) -> AsyncIterator[Site]:
+    """Start everything around a log that ``fill`` wrote; end it afterwards."""
     address = engine("start")
     passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
     try:
@@ -74,6 +85,10 @@ async def measured_site(place: Path) -> AsyncIterator[Site]:
         with EmbeddedPostgres(place / "pg", passwords=passwords) as server:
             await server.prepare()
             await migrate(server.connection(OWNER))
+            create_checkpoint_key(place / "checkpoint.key")
+            key = load_pem_private_key((place / "checkpoint.key").read_bytes(), None)
+            assert isinstance(key, Ed25519PrivateKey)
+            await fill(server, key)
             async with _gateway(place, server, address) as site:
                 yield site
     finally:
@@ -85,7 +100,6 @@ async def _gateway(place: Path, server: EmbeddedPostgres, address: str) -> Async
     authority = Authority(place / "pki", "test", now=datetime.now(UTC))
     for role in ("gateway", "api"):
         authority.issue(role)
-    create_checkpoint_key(place / "checkpoint.key")
     kid = create_token_key(place / "token.key", place / "keys")
     database, leaf = server.connection("wingman_gateway"), authority.leaf("gateway")
     environ = {
@@ -130,6 +144,7 @@ async def _gateway(place: Path, server: EmbeddedPostgres, address: str) -> Async
             "container": CONTAINER,
             "database": owner.url,
             "password": owner.password,
+            "checkpoint_key": str(place / "checkpoint.key"),
         }
         yield Site(place, server, address, psutil.Process(process.pid), port, client)
     finally:

@@ -1,7 +1,8 @@
-"""The client of the measurements: ``python -m tests.bench.executing WHAT JSON`` prints what it found as JSON.
+"""The client of the measurements: ``python -m tests.bench.measuring WHAT JSON`` prints what it found as JSON.
 
 ``rounds`` goes through the baselines and the gateway in turns, so that whatever else the machine does meets all of
-them; ``concurrent`` has so many callers execute at once.
+them; ``concurrent`` has so many callers execute at once; ``proofs`` asks for inclusion proofs, beside the bare read of
+a row.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from wingman_core.command import operation_digest, parse
 from wingman_core.target import targets_digest
 from wingman_gateway.engine import Engine
 from wingman_rpc.v1 import gateway_pb2 as pb
-from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
+from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub, ExecutionGatewayStub
 
 BARE = "CREATE TABLE IF NOT EXISTS bare (id bigserial PRIMARY KEY, record bytea NOT NULL)"
 ROW = bytes(1100)
@@ -42,6 +43,7 @@ class Client:
         self._known = known
         self._key = Path(known["token_key"]).read_bytes()
         self._execute = ExecutionGatewayStub(channel).Execute
+        self._prove = AuditLogStub(channel).Prove
         self.command = f"docker inspect {known['container']}"
         self._digests: dict[str, str] = {}
 
@@ -81,6 +83,10 @@ class Client:
             last = event
         assert last is not None
         assert last.finished.exit_code == 0
+
+    async def prove(self, position: int) -> None:
+        """Ask for the proof that a record is in the newest tree."""
+        assert (await self._prove(pb.ProveRequest(position=position))).hashes
 
 
 async def timed(work: Callable[[], Awaitable[object]]) -> float:
@@ -134,6 +140,22 @@ async def concurrent(known: dict[str, Any], client: Client) -> dict[str, Any]:
     return {"rate": known["times"] / (time.perf_counter() - began), "seconds": seconds}
 
 
+async def proofs(known: dict[str, Any], client: Client) -> dict[str, list[float]]:
+    """Return the seconds of each inclusion proof, and of reading one row by its key."""
+    bare = await asyncpg.connect(known["database"], password=known["password"])
+    read = await bare.prepare("SELECT record FROM execution_audit WHERE position = $1")
+    found: dict[str, list[float]] = {"prove": [], "read": []}
+    for _ in range(known["times"]):
+        position = secrets.randbelow(known["rows"])
+        found["prove"].append(await timed(partial(client.prove, position)))
+        found["read"].append(await timed(partial(read.fetchval, position)))
+    await bare.close()
+    return found
+
+
+WHAT = {"rounds": rounds, "concurrent": concurrent, "proofs": proofs}
+
+
 async def main(what: str, known: dict[str, Any]) -> None:
     """Measure and print."""
     paths = (Path(known[name]).read_bytes() for name in ("ca", "key", "certificate"))
@@ -144,7 +166,7 @@ async def main(what: str, known: dict[str, Any]) -> None:
                 break
         client = Client(known, channel)
         await client.prepare()
-        found = await {"rounds": rounds, "concurrent": concurrent}[what](known, client)
+        found = await WHAT[what](known, client)
     sys.stdout.write(json.dumps(found))
 
 
