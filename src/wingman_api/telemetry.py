@@ -11,26 +11,11 @@ from typing import Any, Final
 import structlog
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry import propagate
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 CORRELATION: Final = "correlation_id"
 CORRELATION_METADATA: Final = "x-correlation-id"
 PROBES: Final = frozenset({"/livez", "/readyz", "/health", "/metrics", "/metrics/gateway"})
-EXPORT_SECONDS: Final = 5
 OFF: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-
-
-class _NoQuery(SpanProcessor):
-    """Takes the query string out of each span: it may hold a worker's text."""
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
-        """Overwrite what the instrumentation wrote; attributes cannot be taken back."""
-        if span.attributes and "url.query" in span.attributes:
-            span.set_attribute("url.query", "REDACTED")
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
@@ -43,17 +28,10 @@ def traced(endpoint: str, version: str, environment: str) -> Iterator[TelemetryC
     if not endpoint:
         yield OFF
         return
-    resource = Resource.create(
-        {"service.name": "wingman-api", "service.version": version, "deployment.environment.name": environment}
-    )
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(_NoQuery())
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    try:
+    from wingman_api.otlp import exporting  # noqa: PLC0415 - megabytes that an API without a collector does not hold
+
+    with exporting(endpoint, version, environment) as provider:
         yield {**OFF, "tracing": True, "tracer_provider": provider, "operation_spans": False, "exclude": _is_probe}
-    finally:
-        provider.shutdown()
 
 
 def onward() -> tuple[tuple[str, str], ...]:

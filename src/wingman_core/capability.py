@@ -14,12 +14,14 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
+from functools import lru_cache
 from typing import Final, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from jose import jwk, jws
+from jose.backends.base import Key
 
 from wingman_core.canonical import canonical_bytes
 from wingman_core.claims import Claims, Decider, claims_of
@@ -106,7 +108,7 @@ def verify(  # noqa: PLR0913 - what the caller knows of itself and of its peer; 
     key = _key_for(header, keys)
     # 3. The signature, over the very bytes that came.
     signed = token.rpartition(".")[0].encode("ascii")
-    if not jwk.construct(key, ALGORITHM).verify(signed, signature):
+    if not _verifier(key).verify(signed, signature):
         raise CapabilityRefused(Code.TOKEN_SIGNATURE, "the token's signature does not verify")
     # 4. Exactly the known claims, each of its type, form and range.
     claims = claims_of(decode_object(payload))
@@ -166,7 +168,14 @@ def _key_for(header_bytes: bytes, keys: Mapping[str, str]) -> str:
         raise CapabilityRefused(
             Code.TOKEN_KEY_UNKNOWN, "the token names a key that is not trusted here", hint="mint a new token"
         )
-    return require_public_key(keys[kid])
+    return keys[kid]
+
+
+@lru_cache(maxsize=16)
+def _verifier(pem: str) -> Key:
+    """Return what verifies with a public key; the few that there are at a time are parsed once."""
+    key: Key = jwk.construct(require_public_key(pem), ALGORITHM)
+    return key
 
 
 def _key_invalid(half: str) -> SettingInvalid:

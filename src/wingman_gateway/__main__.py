@@ -10,7 +10,9 @@ import sys
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-AES128-GCM-SHA256"
 # Its own lines on standard error are not JSON, and every stranger that knocks would write some.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# structlog would load it for the colours of tracebacks that this log has none of: four megabytes.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # how Python is told that there is no such module
 
-from wingman_gateway.server import main
+from wingman_gateway.server import main  # noqa: E402 - behind what it must find
 
 sys.exit(main())

@@ -2,7 +2,9 @@
 
 import json
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, Final
+
+_WORDS: Final = {None: "null", True: "true", False: "false"}
 
 
 def indented(value: Any, margin: str = "\n") -> str:  # noqa: ANN401 - any JSON value
@@ -17,4 +19,8 @@ def indented(value: Any, margin: str = "\n") -> str:  # noqa: ANN401 - any JSON 
     if kind is list and value:
         deeper = f"{margin}    "
         return f"[{deeper}{f',{deeper}'.join([indented(each, deeper) for each in value])}{margin}]"
+    if kind is bool or value is None:
+        return _WORDS[value]
+    if kind is int:
+        return str(value)
     return json.dumps(value, ensure_ascii=False)
