@@ -76,6 +76,8 @@ def test_the_alerts_are_the_guides_table_and_have_what_alertmanager_shows():
             "WingmanManyPending",
             "WingmanFalseClaim",
             "WingmanDiskLow",
+            "WingmanOutcomesWait",
+            "WingmanReloadFailed",
         )
     }
     for rule in rules():
@@ -89,7 +91,9 @@ def test_the_alerts_are_the_guides_table_and_have_what_alertmanager_shows():
     assert float(thresholds["WingmanDiskLow"]) == status.LEAST_FREE
     scrape = yaml.safe_load((PLACE / "prometheus.yml").read_text())
     assert scrape["rule_files"] == ["alerts.yml"]
-    (job,) = scrape["scrape_configs"]
+    job, gateway = scrape["scrape_configs"]
+    assert gateway["metrics_path"] == "/metrics/gateway"
+    assert gateway["static_configs"] == job["static_configs"]
     assert f'up{{job="{job["job_name"]}"}}' in str(expressions())
     assert len({panel["id"] for panel in panels()}) == len(panels())
 
