@@ -254,14 +254,10 @@ class AuditStore:
             _tell(waiting, answer)
 
     async def _commit(self, batch: Sequence[_Waiting]) -> "_Plan":
-        # 1. Mostly nobody else has appended, and nobody has lost: then one round trip is all.
-        plan = _plan(batch, self._frontier, _Ledger(set(), set(), {}))
         async with self._pool.acquire() as connection:
-            try:
-                if await self._append(connection, self._frontier, plan):
-                    return plan
-            except asyncpg.UniqueViolationError:
-                pass  # somebody lost: who, is known only behind the lock
+            # 1. Mostly nobody else has appended, and nobody has lost: then one round trip is all.
+            if plan := await self._at_once(connection, batch):
+                return plan
             async with connection.transaction():
                 # 2. One appender at a time, until this transaction ends.
                 await connection.execute(LOCK_LOG, APPEND_LOCK)
@@ -272,6 +268,16 @@ class AuditStore:
                 if plan.rows and not await self._append(connection, frontier, plan):
                     raise _corrupt("its head is not the one that was just read", frontier.size)
                 return plan
+
+    async def _at_once(self, connection: Connection, batch: Sequence[_Waiting]) -> "_Plan | None":
+        """Append the batch as if nobody had lost; None where it was not taken: who lost is known behind the lock."""
+        if any(waiting.record.kind is RecordKind.SETTLED for waiting in batch):
+            return None  # what may be settled, only the log knows
+        plan = _plan(batch, self._frontier, _Ledger(set(), set(), {}, set()))
+        try:
+            return plan if await self._append(connection, self._frontier, plan) else None
+        except asyncpg.UniqueViolationError:
+            return None
 
     async def _append(self, connection: Connection, frontier: Frontier, plan: "_Plan") -> bool:
         """Append rows, nodes, and one checkpoint over them; False where the head is not the frontier's."""

@@ -9,8 +9,8 @@ from typing import Final
 
 from alembic import op
 
-revision: str = "0005"
-down_revision: str | None = "0004"
+revision: str = "0006"
+down_revision: str | None = "0005"
 
 APPEND: Final = """
 CREATE FUNCTION audit_append(
