@@ -13,10 +13,12 @@ from typing import Final
 
 import cedarpy
 
+from wingman_core.command.grammar import COMMANDS
 from wingman_core.errors import Code, PolicyInvalid
 
 SCHEMA_FILE: Final = "schema.cedarschema"
 EVERYWHERE: Final = "everywhere"
+VERBS: Final = frozenset(str(command.operation.model_fields["verb"].default) for command in COMMANDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,12 @@ class PolicyFiles:
 def read_policy_files(directory: Path, environment: str) -> PolicyFiles:
     """Read schema, ``everywhere.cedar`` and ``<environment>.cedar``; raise ``PolicyInvalid``."""
     schema_path = directory / SCHEMA_FILE
+    schema_text = read_text(schema_path)
     try:
-        schema = cedarpy.Schema.from_str(read_text(schema_path))
+        schema = cedarpy.Schema.from_str(schema_text)
     except ValueError as error:
         raise invalid(schema_path, 1, str(error)) from error
+    _require_verbs(schema_path, schema_text)
     rules: dict[str, Rule] = {}
     sources = []
     for path in (directory / f"{EVERYWHERE}.cedar", directory / f"{environment}.cedar"):
@@ -58,6 +62,20 @@ def read_policy_files(directory: Path, environment: str) -> PolicyFiles:
     if not any(rule.permits for rule in rules.values()):
         raise invalid(path, 1, "no policy permits anything; a rule set without a permit is taken for a mistake")
     return PolicyFiles(schema, cedarpy.PolicySet.from_str("\n".join(sources)), rules)
+
+
+def _require_verbs(path: Path, schema: str) -> None:
+    """Raise ``PolicyInvalid`` for a schema without an action for each verb, as one that an older Wingman shipped."""
+    missing = sorted(verb for verb in VERBS if f'"{verb}"' not in schema)
+    if missing:
+        raise invalid(
+            path,
+            1,
+            f"it has no action for {', '.join(missing[:3])}{' and others' if missing[3:] else ''}: it is of an older"
+            f" Wingman. Take over {SCHEMA_FILE}, and the policies and cases that came with it, from the package's"
+            " wingman_gateway/policies; where you changed none of them, remove the directory, and the next start copies"
+            " them anew",
+        )
 
 
 def read_text(path: Path) -> str:

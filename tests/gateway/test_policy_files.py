@@ -71,6 +71,14 @@ def test_a_policy_that_does_not_hold_is_refused_at_its_line(text: str, line: int
     assert reason in error.message
 
 
+def test_a_schema_of_an_older_wingman_is_refused_with_the_way_out(directory: Path) -> None:
+    path = directory / "schema.cedarschema"
+    path.write_text(path.read_text(encoding="utf-8").replace('"rmi"', '"other"'), encoding="utf-8")
+    message = refused(directory).message
+    assert "no action for rmi: it is of an older Wingman" in message
+    assert "wingman_gateway/policies" in message
+
+
 def test_a_schema_that_does_not_parse_is_refused(directory: Path) -> None:
     (directory / "schema.cedarschema").write_text("entity ;", encoding="utf-8")
     assert "schema.cedarschema:1" in refused(directory).message
