@@ -20,6 +20,11 @@ _LOCAL_LOG_OPTIONS_WORDS: Final = """
     buffer-size max-file max-size mode tag
 """
 _LOCAL_LOG_OPTIONS: Final = frozenset(_LOCAL_LOG_OPTIONS_WORDS.split())
+_ORDINARY_TMPFS_WORDS: Final = """
+    ro rw exec noexec nosuid nodev size mode uid gid nr_blocks nr_inodes sync async dirsync atime noatime diratime
+    nodiratime relatime norelatime strictatime nostrictatime defaults
+"""
+_ORDINARY_TMPFS: Final = frozenset(_ORDINARY_TMPFS_WORDS.split())
 _ORDINARY_ULIMITS: Final = {"rtprio": 0, "nice": 20}
 """Up to here no real-time priority, and no nice value below 0 (20 less the limit)."""
 _ENGINE_SOCKETS: Final = ("docker", "containerd", "podman", "crio", "cri-", "buildkit", "balena", "dockershim")
@@ -53,6 +58,13 @@ def mount_lines(op: ops.ContainerSpec) -> tuple[str, ...]:
     lines += [f"tmpfs {tmpfs.target}" for tmpfs in op.tmpfs]
     lines += [f"volumes-from {name}" for name, _ in op.volumes_from]
     return tuple(lines)
+
+
+def tmpfs_privileges(target: str, options: str) -> Iterator[str]:
+    """Yield each option of a tmpfs that makes it more than memory: devices, set-user-id programs, binds."""
+    for option in filter(None, options.split(",")):
+        if option.partition("=")[0] not in _ORDINARY_TMPFS:
+            yield f"tmpfs option {option} on {target}"
 
 
 def _user(user: str) -> Iterator[str]:
@@ -98,6 +110,8 @@ def _storage(op: ops.ContainerSpec) -> Iterator[str]:
         yield f"bind mount of {source}"
         if _holds_engine_socket(source):
             yield f"Docker socket in {source}"
+    for tmpfs in op.tmpfs:
+        yield from tmpfs_privileges(tmpfs.target, tmpfs.options)
     yield from (f"volume driver or options in the mount of {mount.target}" for mount in op.mounts if _is_driven(mount))
     if op.volume_driver not in {"", "local"}:
         yield f"volume driver {op.volume_driver}"

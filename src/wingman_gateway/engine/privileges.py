@@ -8,6 +8,7 @@ which its administrator chose.
 from collections.abc import Iterator
 from typing import Final
 
+from wingman_core.command.privileges import tmpfs_privileges
 from wingman_gateway.engine.connection import JSON
 
 HARMLESS_SECURITY_OPTIONS: Final = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
@@ -75,6 +76,8 @@ def _namespaces(host: JSON) -> Iterator[str]:
 
 
 def _mounts(container: JSON) -> Iterator[str]:
+    for target, options in ((container.get("HostConfig") or {}).get("Tmpfs") or {}).items():
+        yield from tmpfs_privileges(target, options)
     for mount in container.get("Mounts") or ():
         if mount.get("Type") not in HARMLESS_MOUNTS:
             yield f"{mount.get('Type')} {mount.get('Source', '')} on {mount.get('Destination', '')}"

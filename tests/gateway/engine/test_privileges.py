@@ -27,6 +27,7 @@ ORDINARY: dict[str, Any] = {
         ("MaskedPaths", [], "unmasked kernel paths"),
         ("ReadonlyPaths", [], "unmasked kernel paths"),
         ("Runtime", "sysbox", "runtime sysbox"),
+        ("Tmpfs", {"/x": "size=1m,suid"}, "tmpfs option suid on /x"),
         ("CgroupParent", "/", "cgroup parent /"),
         ("GroupAdd", ["0"], "group 0"),
         ("CapAdd", ["SYS_ADMIN"], "capability SYS_ADMIN"),
