@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import socket
 import stat
 import threading
@@ -11,12 +12,13 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.stack.running import Stack
+from tests.stack.running import BIN, Stack
 from wingman_cli.client import Client, open_http
 from wingman_cli.demo_containers import Containers
 from wingman_cli.engine import DockerEngine, EngineSource
 from wingman_cli.screen import Screen
 from wingman_cli.session import OPERATOR, WORKER
+from wingman_cli.stack.secrets_file import PASSWORDS
 from wingman_cli.story import Cast, Story
 from wingman_cli.thief import Thief
 
@@ -29,13 +31,13 @@ def test_the_first_start_makes_the_secrets_and_says_where_everything_is(bare: St
     assert stat.S_IMODE(bare.secrets_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(bare.environment.config.stat().st_mode) == 0o700
     assert httpx.get(f"{bare.api}/health", trust_env=False).json()["status"] == "healthy"
-    secrets = [line.split("=", 1)[1] for line in bare.secrets_file.read_text().splitlines() if line.startswith("DB_")]
+    passwords = [line.split("=", 1)[1] for line in bare.secrets_file.read_text().splitlines() if line.startswith("DB_")]
     images = bare.docker("history", "--no-trunc", "wingman-api") + bare.docker(
         "history", "--no-trunc", "wingman-gateway"
     )
     logs = bare.compose("logs")
-    for secret in secrets:
-        assert secret not in bare.said + images + logs
+    for password in passwords:
+        assert password not in bare.said + images + logs
 
 
 def test_plain_compose_works_with_the_file_and_the_project_alone(stack: Stack):
@@ -89,6 +91,15 @@ def test_a_container_has_no_more_than_it_needs(stack: Stack, service: str):
     )
 
 
+def test_the_idle_stack_is_small(stack: Stack):
+    """Resident memory of everything but Postgres, as the engine counts it: under 350 MB, with room."""
+    names = [stack.environment.container(service) for service in SERVICES if service != "postgres"]
+    said = stack.docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names)
+    used = {line.split()[0]: float(line.split()[1].removesuffix("MiB")) for line in said.splitlines()}
+    assert set(used) == set(names)
+    assert sum(used.values()) < 350 / 1.048576, used
+
+
 def test_the_database_asks_for_a_password_inside_tls(stack: Stack):
     """A client without TLS is refused, and so is one without a password; psql as the guide has it works."""
     connect = "import asyncio,asyncpg,sys; asyncio.run(asyncpg.connect(sys.argv[1], password='wrong', ssl=sys.argv[2]))"
@@ -135,6 +146,25 @@ def play(stack: Stack, containers: Containers, gateway: str) -> None:
             records=lambda: [(row["kind"], row["reason"]) for row in records(stack)[before:]],
         )
         assert Story(cast, Screen(), "stack-web").play()
+
+
+def test_prd_starts_on_strong_secrets_and_nobody_is_anonymous_there(stack: Stack, machine: dict[str, str]):
+    prd = Stack(stack.clone, machine, "prd")
+    strong = "".join(f"{name}={secrets.token_urlsafe(24)}\n" for name in PASSWORDS)
+    prd.secrets_file.write_text(f"{strong}WINGMAN_TELEGRAM=off\n")
+    prd.secrets_file.chmod(0o600)
+    try:
+        assert "PRD is up and healthy." in prd.make("prd-env")
+        assert httpx.get(f"{prd.api}/health", trust_env=False).json()["status"] == "healthy"
+        assert httpx.get(f"{prd.api}/approvals/pending", trust_env=False).status_code == 401
+        assert json.loads(prd.wingman("pending", "--json"))["count"] == 0
+        names = prd.docker("ps", "--format", "{{.Names}}", "--filter", "name=prd").split()
+        assert sorted(names) == ["wingman-api-prd", "wingman-gateway-prd", "wingman-postgres-prd"]
+        assert "PASS: wingman-prd" in prd.run(BIN / "wingman", "doctor", "boundary", "--project", "wingman-prd")
+        assert "its data are kept" in prd.make("prd-env-down")
+    finally:
+        prd.compose("down", "--volumes", "--timeout", "3")
+        prd.secrets_file.unlink()
 
 
 def records(stack: Stack) -> list[dict[str, str]]:
