@@ -38,7 +38,9 @@ def pytest_configure() -> None:
     """Have programs that tests start hear SIGINT and SIGHUP, also under nohup and in a shell's background.
 
     A signal that is handled here, and not ignored, is as ever in a new program. A hang-up ends no run under nohup.
+    gRPC, which is imported later, need not look after forks: what comes of them here is a new program at once.
     """
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:

@@ -53,5 +53,5 @@ class SpentIds:
     def _allocate(self, slots: int) -> None:
         self._mask = slots - 1
         self._most = slots // 4 * 3
-        self._lows = array("Q", bytes(8 * slots))
-        self._highs = array("I", bytes(4 * slots))
+        self._lows = array("Q", [0]) * slots
+        self._highs = array("I", [0]) * slots
