@@ -69,7 +69,7 @@ faults: $(READY) ## Processes killed, database and engine gone, at every step
 	@KILLS=20 $(BIN)/pytest -q tests/faults tests/api/test_killed.py
 
 fuzz: $(READY) ## The parser and tokens under mutated input, for MINUTES (60)
-	@MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q --timeout 0 tests/fuzz
+	@MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q --timeout 0 -o faulthandler_timeout=0 tests/fuzz
 
 check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck, hadolint
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
