@@ -37,12 +37,15 @@ HEALTH: Final = {"healthy": "🟢", "degraded": "🟡"}
 
 
 def alert_of(event: Happened) -> tuple[str, str] | None:
-    """Return what to alert people of: our words, and what others said; None for an event that is no alert."""
+    """Return what to alert people of: our words, and what others said; None for an event that is no alert.
+
+    What others chose, names included, is quoted: in a heading Telegram would make a link of a worker ``evil.example``.
+    """
     match event.type:
         case "claim.false":
             found = "\n".join(event.contradicted)
-            heading = f"❗ {_name(event.worker_id)} claims what is not so (verification {_name(event.verification_id)})"
-            return heading, f"claimed: {event.claim}\nfound: {found}"
+            heading = f"❗ A worker claims what is not so (verification {_name(event.verification_id)})"
+            return heading, f"worker: {event.worker_id}\nclaimed: {event.claim}\nfound: {found}"
         case "boundary.violated":
             return f"🚨 The privilege boundary is violated (audit position {event.audit_position})", event.reason
         case "execution.unknown":

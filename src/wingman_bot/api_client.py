@@ -84,6 +84,10 @@ class ApiClient:
             query["cursor"] = page.next_cursor
         return tuple(reversed(found))
 
+    async def newest(self) -> tuple[Request, ...]:
+        """Return the newest hundred requests, wherever they stand."""
+        return (await self._call(Page, "GET", "/approvals", params={"limit": "100"})).approvals
+
     async def decide(
         self, request_id: str, verb: Literal["approve", "reject"], *, person: str, note: str, once: str
     ) -> Request:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiogram import Bot, Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import AiogramError, TelegramUnauthorizedError
+from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramUnauthorizedError
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
@@ -171,7 +171,7 @@ class WingmanBot:
         for wait in delays():
             try:
                 me = await self._bot.get_me(request_timeout=ONCE)
-            except TelegramUnauthorizedError as error:
+            except (TelegramUnauthorizedError, TelegramNotFound) as error:  # 404: it does not even look like a token
                 raise Unauthorized(words(error)) from None
             except AiogramError as error:
                 self.updates.state = "Telegram does not answer"

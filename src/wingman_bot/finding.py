@@ -1,6 +1,10 @@
-"""Which request somebody means: by its id, or by a beginning of it that only one pending request has."""
+"""Which request somebody means: by its id, or by a beginning of it that only one pending request has.
+
+A beginning that no pending request has may be of one that was decided, or expired, while somebody typed.
+"""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,13 +21,13 @@ LEAST: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Pending requests that begin like this; none where nothing does."""
+    """Requests that begin like this; none where nothing does."""
 
     candidates: tuple[Request, ...]
 
 
 async def find(api: ApiClient, text: str) -> Request | Several:
-    """Return the request that a text means, decided ones by their whole id; raise ``WingmanError``."""
+    """Return the request that a text means, one that waits before those that do not; raise ``WingmanError``."""
     wanted = text.strip().lower().removesuffix("…")
     if WHOLE.fullmatch(wanted):
         try:
@@ -35,8 +39,10 @@ async def find(api: ApiClient, text: str) -> Request | Several:
     beginning = wanted.removeprefix(PREFIX)
     if not BEGINNING.fullmatch(beginning):
         return Several(())
-    pending = await api.every_pending()
-    found = tuple(each for each in pending if each.id.startswith(PREFIX + beginning))
+    found = _beginning(PREFIX + beginning, await api.every_pending())
+    if not found:
+        over = [each for each in await api.newest() if each.status != "PENDING"]
+        found = _beginning(PREFIX + beginning, over)
     return found[0] if len(found) == 1 else Several(found)
 
 
@@ -49,6 +55,10 @@ def beginnings(requests: tuple[Request, ...]) -> dict[str, str]:
         length = max([len(PREFIX) + LEAST, *(_common(each, other) + 1 for other in neighbours)])
         shortest[each] = each[:length]
     return shortest
+
+
+def _beginning(beginning: str, requests: Iterable[Request]) -> tuple[Request, ...]:
+    return tuple(each for each in requests if each.id.startswith(beginning))
 
 
 def _common(one: str, other: str) -> int:

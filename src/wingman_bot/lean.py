@@ -4,7 +4,7 @@ aiogram builds validators for all of the Bot API's some 450 types as it is impor
 seconds, though a bot uses a tenth of them. Here its calls of ``model_rebuild`` are noted instead, with the namespace
 that they pass, and each model is built in that namespace at its first use, which is pydantic's own way with incomplete
 models.
-docs/decisions/0010 says why.
+docs/decisions/0012 says why.
 Guarantees: what a model accepts is the same. Where aiogram was imported before, nothing is changed; should a later
 version of it ask otherwise, the import fails, and a test says so.
 """

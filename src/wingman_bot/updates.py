@@ -3,13 +3,15 @@
 Guarantees: an update is confirmed after it was handled, so that one whose handling was cut off comes again; what
 decides carries its own idempotency key, so that this does no harm. One person's updates are handled one after the
 other, in their order, and different people's beside each other; each is given up after ``HANDLING`` seconds. Memory: at
-most ``MOST`` updates. A webhook call without the secret is nothing.
+most ``MOST`` updates. An update that this version cannot read counts as handled, so that it keeps no other from being
+heard. A webhook call without the secret is nothing.
 """
 
 import asyncio
 import hmac
+import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -77,9 +79,7 @@ class Updates:
         while True:
             wait, patience = next(waits), 0 if self._open else POLL
             try:
-                found = await self._bot.get_updates(
-                    offset=offset, timeout=patience, allowed_updates=ALLOWED, request_timeout=POLL + MARGIN
-                )
+                found = await self._found(offset, patience)
             except TelegramConflictError as error:
                 self.state = "conflict: two bots on one token"
                 self._metrics.conflict()
@@ -96,6 +96,28 @@ class Updates:
                 offset = await self._work(found)
                 continue
             await asyncio.sleep(wait)
+
+    async def _found(self, offset: int, patience: int) -> Sequence[Update]:
+        """Return the updates from ``offset`` on; where one of them cannot be read, the others all the same."""
+        try:
+            return await self._bot.get_updates(
+                offset=offset, timeout=patience, allowed_updates=ALLOWED, request_timeout=POLL + MARGIN
+            )
+        except ClientDecodeError as error:
+            sent = error.data.get("result") if isinstance(error.data, Mapping) else None
+            if not isinstance(sent, list):
+                raise
+            return [self._read(each) for each in sent]
+
+    def _read(self, sent: object) -> Update:
+        """Return an update, empty where its content cannot be read; raise ``ValidationError`` for what is none."""
+        try:
+            return Update.model_validate(sent, context={"bot": self._bot})
+        except ValidationError:
+            number = sent.get("update_id") if isinstance(sent, Mapping) else None
+            bare = Update.model_validate({"update_id": number})
+            self._log.error("update.not_understood", update=bare.update_id)
+            return bare
 
     async def _work(self, found: Sequence[Update]) -> int:
         """Handle what is new, for a moment at least, and return from where to ask next."""
@@ -162,8 +184,8 @@ class Updates:
                 self._log.warning("webhook.refused", peer=request.remote)
                 return web.Response(status=401)
             try:
-                update = Update.model_validate_json(await request.read(), context={"bot": self._bot})
-            except ValidationError:
+                update = self._read(json.loads(await request.read()))
+            except ValueError:
                 return web.Response(status=400)
             self.state = "ok"
             if self.is_full:

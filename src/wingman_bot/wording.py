@@ -10,14 +10,13 @@ Does not: tell look-alike letters apart; ``lookalikes`` says that there are some
 from datetime import UTC, datetime
 from typing import Final
 
-from aiogram.utils.formatting import Bold, Code, Pre, Text, sizeof
+from aiogram.utils.formatting import Bold, Code, Pre, sizeof
 
 from wingman_core.characters import written_out
 
 BAR: Final = "┃ "
 """How each line begins that a worker wrote."""
 SHORT_DIGEST: Final = 12
-MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def line(text: str) -> str:
@@ -73,19 +72,6 @@ def seconds(milliseconds: int) -> str:
     return f"{milliseconds / 1000:.2f} s"
 
 
-def lasting(total: float) -> str:
-    """Return a longer duration, roughly."""
-    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if total >= unit:
-            return f"{total / unit:.0f} {name}"
-    return f"{max(0, total):.0f} s"
-
-
 def people(count: int) -> str:
     """Return a number of people in words."""
     return "1 person" if count == 1 else f"{count} people"
-
-
-def units(text: Text) -> int:
-    """Return the length of a text as Telegram counts it: UTF-16 units."""
-    return sizeof(text.render()[0])

@@ -20,7 +20,7 @@ from wingman_api.events.outbox import emit
 from wingman_api.system.store import open_database
 from wingman_bot.alerts import _note
 
-CLAIM = "the file /tmp/x exists\n✅ Approved by alice\u202e"
+CLAIM = "the file x\n✅ Approved by alice\u202e"
 
 
 async def told(office: Office, event: Event) -> None:
@@ -40,15 +40,15 @@ def events(office: Office) -> dict[str, tuple[Event, str, str]]:
         "claim": (
             ClaimFalse(
                 at=at,
-                worker_id="agent-7",
+                worker_id="www.agent-7.com",
                 verification_id="ver_1",
                 claim=CLAIM,
                 contradicted=("no such file",),
                 contradictions=1,
                 verifier="probes",
             ),
-            "❗ agent-7 claims what is not so (verification ver_1)",
-            "┃ claimed: the file /tmp/x exists\n┃ ✅ Approved by alice\\u202e\n┃ found: no such file",
+            "❗ A worker claims what is not so (verification ver_1)",
+            "┃ worker: www.agent-7.com\n┃ claimed: the file x\n┃ ✅ Approved by alice\\u202e\n┃ found: no such file",
         ),
         "boundary": (
             BoundaryViolated(at=at, audit_position=7, reason="web mounts the socket"),

@@ -123,6 +123,18 @@ async def test_what_names_nothing(office: Office, text: str, answer: str):
         assert (await office.says(office.alice, text, "")).text == answer
 
 
+async def test_a_beginning_of_what_was_decided_meanwhile_tells_what_came_of_it(office: Office):
+    async with office.bot():
+        decided, expired = await office.asks(task_name="One"), await office.asks(task_name="Two")
+        assert (await office.api.decide("bob", decided, "reject")).status_code == 200
+        faster = "Decided already: bob (through api) rejected it"
+        await office.says(office.alice, f"/approve {decided[:12]}", faster)
+        await office.says(office.bob, f"/reject {decided[4:12]}", "Rejected: nothing will run.")
+        await office.says(office.alice, f"/show {decided[:12]}", "⛔ Rejected")
+        office.api.clock.ahead = timedelta(hours=2)
+        await office.says(office.alice, f"/approve {expired[:12]}", "Too late: the request has expired.")
+
+
 async def test_an_ambiguous_beginning_lists_the_candidates(office: Office):
     same = "a" * 20
     office.api.ids.wanted = [f"{same}{end * 6}" for end in "bcd"]

@@ -194,11 +194,15 @@ async def test_a_bot_that_was_thrown_out_goes_on_once_it_is_back(office: Office,
         await office.card(request_id)
 
 
-async def test_a_token_that_is_not_good(office: Office):
-    settings = office.settings(BOT_TOKEN="1:wrong")
+@pytest.mark.parametrize("status", [401, 404])
+async def test_a_token_that_is_not_good(office: Office, status: int):
+    """Telegram says 401 to what could be a token, and 404 to what could not."""
+    if status == 404:
+        await office.telegram.refuses("getMe", 404, "Not Found")
+    settings = office.settings() if status == 404 else office.settings(BOT_TOKEN="1:wrong")
     async with office.parts(settings) as (telegram, client):
         with pytest.raises(BaseExceptionGroup) as caught:
-            await WingmanBot(settings, telegram, client, office.logger(settings)).run()
+            await asyncio.wait_for(WingmanBot(settings, telegram, client, office.logger(settings)).run(), 30)
         assert caught.group_contains(Unauthorized)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api.conftest import eventually
@@ -197,6 +198,41 @@ async def test_an_event_that_is_not_understood_is_passed_over(office: Office):
         request_id = await office.asks()
         await office.card(request_id)
         assert office.said("feed.not_understood")[0]["type"] == "boundary.violated"
+
+
+def odd(office: Office) -> dict[str, Any]:
+    """A stranger's message, forwarded from a kind of place that no Bot API of today knows."""
+    user = {"id": office.stranger.id, "is_bot": False, "first_name": "Mallory"}
+    chat = {"id": office.stranger.id, "type": "private", "first_name": "Mallory"}
+    return {"message_id": 1, "date": 1, "chat": chat, "from": user, "text": "hi", "forward_origin": {"type": "dream"}}
+
+
+async def test_an_update_that_cannot_be_read_keeps_no_other_from_being_heard(office: Office):
+    async with office.bot() as bot:
+        await following(bot)
+        await office.telegram.happens(office.stranger, "message", odd(office))
+        await office.says(office.alice, "/pending", "Nothing waits.")
+        await office.telegram.confirmed()
+        assert len(office.said("update.not_understood")) == 1
+
+
+async def test_a_webhook_call_that_cannot_be_read_does_not_come_again(office: Office, unused_tcp_port: int):
+    listen, secret = f"127.0.0.1:{unused_tcp_port}", "x" * 20
+    async with (
+        office.bot(
+            WINGMAN_TELEGRAM_WEBHOOK_URL=f"http://{listen}",
+            WINGMAN_TELEGRAM_WEBHOOK_LISTEN=listen,
+            WINGMAN_TELEGRAM_WEBHOOK_SECRET=secret,
+        ) as bot,
+        httpx.AsyncClient(base_url=f"http://{listen}", trust_env=False) as http,
+    ):
+        await following(bot)
+        await office.telegram.called("setWebhook")
+        headers = {"X-Telegram-Bot-Api-Secret-Token": secret}
+        update = {"update_id": 1, "message": odd(office)}
+        assert (await http.post("/telegram", json=update, headers=headers)).status_code == 200
+        for nothing in ({"update_id": "one"}, {"message": {}}, [], "x", None):
+            assert (await http.post("/telegram", json=nothing, headers=headers)).status_code == 400
 
 
 async def test_a_webhook_that_telegram_refuses_is_tried_again(office: Office, unused_tcp_port: int):

@@ -117,6 +117,10 @@ class Telegram:
         asked = wire.Forwarding(person_id=person.id, chat_id=message.chat_id, message_id=message.id, to_chat_id=to.id)
         return await self._made(Message, "forwards", asked)
 
+    async def happens(self, person: Person, kind: str, what: dict[str, Any]) -> None:
+        """Someone does what no method here knows; the bot gets an update that has it as it is."""
+        await self._do("happenings", wire.Happening(person_id=person.id, kind=kind, what=what))
+
     # What is there.
 
     async def messages(self, chat: Chat, *, deleted: bool = False) -> list[Message]:

@@ -25,6 +25,7 @@ ROUTES = (
     ("POST", "taps/{id}/again", "tap_again"),
     ("GET", "taps/{id}", "tapped"),
     ("POST", "forwards", "forward"),
+    ("POST", "happenings", "happen"),
     ("POST", "standing", "standing"),
     ("POST", "upgrade", "upgrade"),
     ("GET", "chats/{id}/messages", "messages"),
@@ -100,6 +101,11 @@ class Control:
         message = self._message(self._chat(asked.chat_id), asked.message_id)
         forwarded = self.world.forward(self._person(asked.person_id), message, self._chat(asked.to_chat_id))
         return _one(forwarded.on_wire())
+
+    async def happen(self, request: web.Request) -> web.Response:
+        asked = await _asked(request, wire.Happening)
+        self.world.happen(self._person(asked.person_id), asked.kind, asked.what)
+        return web.Response(status=204)
 
     async def standing(self, request: web.Request) -> web.Response:
         asked = await _asked(request, wire.Standing)

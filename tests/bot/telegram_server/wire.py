@@ -251,6 +251,14 @@ class Forwarding(Wire):
     to_chat_id: int
 
 
+class Happening(Wire):
+    """An update of any content, such as a later version of the Bot API may have."""
+
+    person_id: int
+    kind: str
+    what: dict[str, Any]
+
+
 class Standing(Wire):
     """Whether the bot may write: to the person of a private chat, or in a group."""
 

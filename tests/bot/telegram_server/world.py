@@ -76,6 +76,10 @@ class World:
             self._update("message", forwarded.as_telegram(), person)
         return forwarded
 
+    def happen(self, person: Person, kind: str, what: dict[str, Any]) -> None:
+        """Do what no method here knows: the update says it as it is."""
+        self._update(kind, what, person)
+
     def allow(self, chat: Chat, *, allowed: bool) -> None:
         """Block or unblock the bot, or remove it from a group or take it back; it is told by ``my_chat_member``."""
         barred = (
