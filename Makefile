@@ -71,7 +71,7 @@ faults: $(READY) ## Processes killed, database and engine gone, at every step
 fuzz: $(READY) ## The parser and tokens under mutated input, for MINUTES (60)
 	@MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q --timeout 0 -o faulthandler_timeout=0 tests/fuzz
 
-check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck, hadolint
+check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellcheck, hadolint, secrets
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
@@ -81,6 +81,7 @@ check: $(READY) ## ruff, mypy --strict, import rules, stub drift, buf, shellchec
 	  { echo "check: the stubs differ from the contract; run make proto and commit"; exit 1; }
 	@$(BIN)/shellcheck tools/*.sh tools/postgres-stand-in/*.sh deploy/compose/postgres/*.sh .githooks/* .ci/run
 	@$(BIN)/hadolint deploy/compose/Dockerfile tools/postgres-stand-in/Dockerfile
+	@tools/secret_scan.sh
 
 fmt: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format . && $(BIN)/buf format -w protos
