@@ -1,16 +1,34 @@
-"""What people and programs see of a preview; kept with the request exactly as it was shown."""
+"""What people and programs see of a preview; kept with the request exactly as it was shown.
+
+Guarantees: what is typed ``ShownCommand``, ``ShownText`` or ``ShownLabels`` holds no recognised secret, wherever its
+value came from: the types hide it (I16).
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wingman_api.gateway import Preview
 from wingman_core.command import Facts
+from wingman_core.command.hidden import hide
+from wingman_core.redaction import redact_text
 from wingman_core.target import Kind, Role, Target
 from wingman_core.verdict import Automatic, BlastRadius, Forbidden, NeedsPeople, Verdict
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 lowercase hex digits of SHA-256.")]
+ShownCommand = Annotated[str, AfterValidator(hide)]
+"""A command, its recognised secret values hidden and marked."""
+ShownText = Annotated[str, AfterValidator(redact_text)]
+"""A text of a worker that nothing runs, its recognised secrets redacted."""
+
+
+def _shown_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Redact the values of labels whose names or formats tell of secrets."""
+    return {name: redact_text(f"{name}={value}").removeprefix(f"{name}=") for name, value in labels.items()}
+
+
+ShownLabels = Annotated[Mapping[str, str], AfterValidator(_shown_labels)]
 
 
 class View(BaseModel):
@@ -30,7 +48,7 @@ class TargetView(View):
     image: str
     image_digest: str
     project: str
-    labels: Mapping[str, str]
+    labels: ShownLabels = Field(description="Recognised secrets are redacted.")
     state: str
     privileges: tuple[str, ...] = Field(description="How the object itself already holds the host.")
 
@@ -58,7 +76,7 @@ class FactsView(View):
     verb: str
     effect: Literal["read", "lifecycle", "change", "destroy"]
     privileges: tuple[str, ...]
-    shell: tuple[str, ...]
+    shell: tuple[ShownCommand, ...]
     images: tuple[str, ...]
     mounts: tuple[str, ...]
 
@@ -123,7 +141,9 @@ class VerdictView(View):
 class PreviewView(View):
     """A command as it would run now."""
 
-    canonical_command: str
+    canonical_command: ShownCommand = Field(
+        description="Recognised secret values show as `[REDACTED sha256:1a2b3c4d]`; the digest covers the true command."
+    )
     operation_digest: Digest
     targets: tuple[TargetView, ...]
     target_digest: Digest

@@ -49,6 +49,7 @@ STATUS: Final[Mapping[Code, int]] = {
     # The state does not allow it, or not any more.
     Code.TARGET_CHANGED: 409,
     Code.TARGET_EXISTS: 409,
+    Code.TARGET_TOO_MANY: 409,
     Code.POLICY_NEEDS_PEOPLE: 409,
     Code.BOUNDARY_VIOLATED: 409,
     Code.OPERATION_MISMATCH: 409,

@@ -29,6 +29,7 @@ from wingman_core import capability
 from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.canonical import rfc3339
 from wingman_core.command import facts, operation_digest, parse, references, render
+from wingman_core.command.hidden import hide
 from wingman_core.errors import CapabilityRefused, Code, TargetRefused, WingmanError
 from wingman_core.notes import verifier_key_of
 from wingman_core.target import Reference, Target, targets_digest
@@ -236,7 +237,7 @@ class FakeGateway(pb_grpc.ExecutionGatewayServicer):
             approval_id=claims.apr,
             jti=claims.jti,
             worker=claims.sub,
-            command=command,
+            command=hide(command),
             operation_digest=claims.op,
             target_digest=claims.tgt,
             decision_digest=claims.dec,

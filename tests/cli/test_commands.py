@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import shlex
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -362,3 +363,27 @@ def test_another_database_is_reached_as_it_is_named(run: Run, up: Up, monkeypatc
 def test_the_shell_completes_commands(up: Up):
     typed = {"_WINGMAN_COMPLETE": "complete_bash", "COMP_WORDS": "wingman au", "COMP_CWORD": "1"}
     assert wingman(up.data_dir, **typed).stdout.split() == ["audit"]
+
+
+def test_a_secret_on_a_command_line_is_shown_and_logged_nowhere(run: Run, up: Up, busybox: str):
+    secret, name = secrets.token_hex(12), f"cli-{secrets.token_hex(4)}"
+    command = (
+        f"docker run --name {name} --env DB_PASSWORD={secret} --label token={secret} {busybox} echo --password={secret}"
+    )
+    said = [run(f"policy explain '{command}'"), run(f"request -t 'Try it' {command}")]
+    request_id = said[-1].stdout.split()[-1]
+    said += [run(f"{verb} {request_id}") for verb in ("show", "show --json", "approve", "run")]
+    said += [run("pending"), run("audit tail"), run(f"request -t 'Look' docker inspect {name}")]
+    said += [run(f"run {said[-1].stdout.split()[-1]}"), run("request -t 'List' docker ps --all --no-trunc")]
+    said += [run(f"run {said[-1].stdout.split()[-1]}"), run(f"request -t 'Remove' docker rm {name}")]
+    removal = said[-1].stdout.split()[-1]
+    said += [run(f"approve {removal}"), run(f"run {removal}")]
+    told = "".join(result.stdout + result.stderr for result in said)
+    assert told.count("[REDACTED sha256:") >= 6
+    assert "--password=[redacted]" in told, "what the container printed"
+    assert secret not in told
+    assert secret not in up.text
+    logs = list((up.data_dir / "logs").glob("*"))
+    assert logs
+    for log in logs:
+        assert secret not in log.read_text(errors="replace"), log.name

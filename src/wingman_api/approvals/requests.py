@@ -23,7 +23,9 @@ from wingman_api.risk.consensus import Case, Consensus
 from wingman_core import approval
 from wingman_core.approval import Decision, Request, Status
 from wingman_core.canonical import digest
+from wingman_core.command.hidden import hide
 from wingman_core.errors import ApprovalRefused, CallerRefused, Code, PolicyRefused, WingmanError
+from wingman_core.redaction import redact_text
 from wingman_core.risk import FLOORS, Level, people_for
 from wingman_core.verdict import Automatic, Forbidden, NeedsPeople
 
@@ -115,15 +117,15 @@ class Requests:
         record = Record(
             request=request,
             environment=self._environment,
-            task_name=wish.task_name,
-            instruction=wish.instruction,
+            task_name=redact_text(wish.task_name),
+            instruction=redact_text(wish.instruction),
             commands=tuple(_command(request.id, n, preview) for n, preview in enumerate(previews)),
             risk=risk,
             key_id=caller.key_id,
             created_at=now,
             decided_at=now if request.status is Status.AUTO_APPROVED else None,
         )
-        return await self._store.add(record, _dedupe_digest(record), once)
+        return await self._store.add(record, _dedupe_digest(record, wish), once)
 
     async def explain(self, command: str, worker: str) -> Preview:
         """Return what ``command`` would do and what the policy says; store nothing."""
@@ -257,7 +259,7 @@ def _people(preview: Preview, index: int) -> int:
                 reason,
                 hint="no approval can allow it; ask for something else",
                 index=str(index),
-                command=preview.canonical_command,
+                command=hide(preview.canonical_command),
                 policies=", ".join(policies),
             )
         case _:
@@ -274,7 +276,7 @@ def _command(request_id: str, n: int, preview: Preview) -> Command:
     )
 
 
-def _dedupe_digest(record: Record) -> str:
+def _dedupe_digest(record: Record, wish: Wish) -> str:
     """Return what identical requests have in common; another person's request is another request.
 
     Otherwise one could approve what oneself asked for too, hidden behind an earlier asker's name.
@@ -286,8 +288,8 @@ def _dedupe_digest(record: Record) -> str:
             "worker": record.request.worker,
             "requested_by": record.request.requested_by,
             "environment": record.environment,
-            "task_name": record.task_name,
-            "instruction": record.instruction,
+            "task_name": wish.task_name,
+            "instruction": wish.instruction,
             "commands": commands,
         },
     )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from wingman_api.approvals.record import Asked as AskedRecord
 from wingman_api.approvals.record import Command, HistoryEntry, Record
-from wingman_api.previews import Digest, PreviewView, View
+from wingman_api.previews import Digest, PreviewView, ShownCommand, ShownText, View
 from wingman_core.approval import Decision, Status
 from wingman_core.risk import Absence, Level, Risk, Vote
 
@@ -193,7 +193,9 @@ class CommandView(View):
     """One command, what people were shown of it, and the execution that spent its approval."""
 
     approval_id: str = Field(description="`<request id>.<n>`, for `POST /executions`.")
-    command: str = Field(description="In canonical form: this is what runs.")
+    command: ShownCommand = Field(
+        description="In canonical form: this is what runs; recognised secret values are hidden and marked."
+    )
     operation_digest: Digest
     target_digest: Digest
     preview: PreviewView
@@ -233,8 +235,8 @@ class RequestView(View):
     id: str
     worker_id: str
     requested_by: str
-    task_name: str
-    instruction: str
+    task_name: ShownText
+    instruction: ShownText = Field(description="Recognised secrets are redacted.")
     environment: Literal["test", "prd"]
     status: Status
     people_needed: int

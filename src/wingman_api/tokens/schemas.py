@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wingman_api.previews import Digest, View
+from wingman_api.previews import Digest, ShownCommand, View
 from wingman_api.tokens.tokens import Minted
 
 
@@ -40,7 +40,10 @@ class TokenAnswer(View):
     """A capability: it opens the gateway for one command, once, to one client, for a short time."""
 
     capability_token: str
-    command: str = Field(description="The canonical command; send it to `Execute` with the token.")
+    command: ShownCommand = Field(
+        description="The canonical command; send it to `Execute` with the token. Where a secret value is hidden, send "
+        "the command as you know it, in any spelling that means the same."
+    )
     approval_id: str
     operation_digest: Digest
     target_digest: Digest

@@ -1,4 +1,4 @@
-"""A canonical command as the audit log keeps it: values that are surely secrets are hidden, and which is told.
+"""A canonical command as people and the audit log see it: values that are surely secrets are hidden, and which is told.
 
 Guarantees: only a value of harmless characters inside one word is hidden, never anything that could run, split words or
 reach for something; everything else stays as it is. What is hidden shows as ``[REDACTED sha256:<8 hex digits>]``, so

@@ -20,6 +20,7 @@ from wingman_core.command import (
     SystemPruneOperation,
     VolumePruneOperation,
 )
+from wingman_core.errors import Code, TargetRefused
 from wingman_core.target import Kind, Reference
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
 from wingman_gateway.engine.observe import timestamp
@@ -27,6 +28,8 @@ from wingman_gateway.engine.stamps import engine_time
 
 ENDED: Final = frozenset({"created", "exited", "dead"})
 PREDEFINED: Final = frozenset({"bridge", "host", "none"})
+MOST: Final = 1000
+"""Objects of one prune: all are shown to people, bound by the approval, and removed one by one."""
 ANONYMOUS: Final = 64
 """Volumes without a name of their own are called by 64 hex digits."""
 
@@ -50,8 +53,11 @@ class _Filters:
         return not self.labels_not or not all(_has(known, each) for each in self.labels_not)
 
 
-async def select(connection: Connection, op: PruneOperation) -> tuple[Reference, ...]:
-    """Return what the prune would remove, by full id (volumes by name), sorted by kind and id."""
+async def select(connection: Connection, op: PruneOperation, *, most: int = MOST) -> tuple[Reference, ...]:
+    """Return what the prune would remove, by full id (volumes by name), sorted by kind and id.
+
+    Raises ``TargetRefused`` (TARGET_TOO_MANY) for more than ``most``.
+    """
     filters = await _read(connection, op.filters)
     containers: list[JSON] = await connection.ask("GET", "containers/json", params={"all": "1"})
     match op:
@@ -76,6 +82,13 @@ async def select(connection: Connection, op: PruneOperation) -> tuple[Reference,
             )
         case _:
             assert_never(op)
+    if len(found) > most:
+        raise TargetRefused(
+            Code.TARGET_TOO_MANY,
+            f"docker {op.verb} would remove {len(found)} objects, and one approval is for at most {most}",
+            hint="choose some with --filter label=... or --filter until=..., and ask for the rest afterwards",
+            count=str(len(found)),
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the log hides of a command, and what it must not."""
+"""What is hidden of a command wherever it shows, and what must not be."""
 
 import re
 

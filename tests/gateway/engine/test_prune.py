@@ -6,8 +6,11 @@ import secrets
 import pytest
 
 from tests.gateway.engine.conftest import Docker, perform
-from wingman_core.command import parse
+from wingman_core.command import PruneOperation, parse
+from wingman_core.errors import Code, TargetRefused
 from wingman_gateway.engine import Engine
+from wingman_gateway.engine.connection import Connection
+from wingman_gateway.engine.selection import select
 
 
 @pytest.fixture
@@ -165,3 +168,20 @@ async def test_a_prune_with_a_volume_in_use_is_refused_by_the_engine(
     assert "in use" in ran.stderr
     docker("rm", "-f", holder)
     docker("volume", "rm", volume)
+
+
+async def test_more_objects_than_people_can_judge_are_refused(docker: Docker, label: str) -> None:
+    ended = [docker.run("--label", label, command=("true",)) for _ in range(2)]
+    docker("wait", *ended)
+    op = parse(f"docker container prune --filter label={label}")
+    assert isinstance(op, PruneOperation)
+    connection = Connection.open(docker.url)
+    try:
+        await connection.negotiate()
+        assert len(await select(connection, op, most=2)) == 2
+        with pytest.raises(TargetRefused, match="would remove 2 objects, and one approval is for at most 1") as refused:
+            await select(connection, op, most=1)
+    finally:
+        await connection.close()
+    assert refused.value.code is Code.TARGET_TOO_MANY
+    assert "--filter" in refused.value.hint
