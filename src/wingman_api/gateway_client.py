@@ -243,6 +243,7 @@ def _preview(message: pb.PreviewResponse) -> Preview:
             ports_dropped=tuple(radius.ports_dropped),
             dependents=tuple(radius.dependents),
             data_lost=tuple(radius.data_lost),
+            expected_time=radius.expected_time,
         ),
         verdict=_verdict(message.verdict),
     )

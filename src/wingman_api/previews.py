@@ -102,6 +102,9 @@ class BlastRadiusView(View):
     ports_dropped: tuple[str, ...]
     dependents: tuple[str, ...]
     data_lost: tuple[str, ...]
+    expected_time: str = Field(
+        default="", description="A range and its ground, or `unknown` and why; empty for what only reads."
+    )
 
     @classmethod
     def of(cls, radius: BlastRadius) -> "BlastRadiusView":
@@ -113,6 +116,7 @@ class BlastRadiusView(View):
             ports_dropped=radius.ports_dropped,
             dependents=radius.dependents,
             data_lost=radius.data_lost,
+            expected_time=radius.expected_time,
         )
 
 

@@ -151,6 +151,8 @@ def command(number: int, found: Command, room: Room, *, several: bool) -> Iterat
     undo = "can be undone" if radius.reversible else "cannot be undone"
     summary = f"{line(radius.summary)} " if radius.summary else ""
     yield Text("Effect: ", Code(room.text(f"{summary}({line(preview.facts.effect)}, {undo})")))
+    if radius.expected_time:
+        yield Text("Expected time: ", Code(room.text(line(radius.expected_time))))
     for name, items in (
         ("Stops", radius.stops),
         ("Ports drop", radius.ports_dropped),

@@ -77,6 +77,7 @@ class BlastRadius(View):
     ports_dropped: tuple[str, ...]
     dependents: tuple[str, ...]
     data_lost: tuple[str, ...]
+    expected_time: str = ""
 
 
 class Verdict(View):

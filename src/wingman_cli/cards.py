@@ -73,6 +73,8 @@ def preview_card(preview: PreviewView, *, title: str = "") -> RenderableType:
     radius = preview.blast_radius
     undo = "can be undone" if radius.reversible else "cannot be undone"
     _row(facts, "effect", _text(f"{radius.summary} ({preview.facts.effect}, {undo})"))
+    if radius.expected_time:
+        _row(facts, "expected time", _text(radius.expected_time))
     for name, lines in (
         ("stops", radius.stops),
         ("ports drop", radius.ports_dropped),

@@ -41,3 +41,5 @@ class BlastRadius:
     ports_dropped: tuple[str, ...] = ()
     dependents: tuple[str, ...] = ()
     data_lost: tuple[str, ...] = ()
+    expected_time: str = ""
+    """A range and its ground, or ``unknown`` and why; empty for what only reads."""

@@ -143,6 +143,7 @@ def _blast_radius(radius: BlastRadius) -> pb.BlastRadius:
         data_lost=radius.data_lost,
         reversible=radius.reversible,
         summary=radius.summary,
+        expected_time=radius.expected_time,
     )
 
 

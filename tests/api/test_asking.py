@@ -38,9 +38,13 @@ async def test_a_wish_becomes_a_pending_request_with_preview_risk_and_people(api
 
 
 async def test_high_risk_waits_a_quarter_of_an_hour(api: Api):
-    api.gateway.radius = pb.BlastRadius(summary="data goes", reversible=False, data_lost=["volume data"])
+    takes = "0 to 1 s: 1 object, rarely over 1 s each"
+    api.gateway.radius = pb.BlastRadius(
+        summary="data goes", reversible=False, data_lost=["volume data"], expected_time=takes
+    )
     answer = await api.asked()
     assert answer["risk"]["level"] == "HIGH"
+    assert answer["previews"][0]["blast_radius"]["expected_time"] == takes
     assert lifetime(answer["request"]) == timedelta(minutes=15)
 
 

@@ -40,6 +40,7 @@ def command(number: int = 0, text: str = "docker restart --time 10 web", **chang
             "ports_dropped": ["80/tcp"],
             "dependents": ["proxy"],
             "data_lost": [],
+            "expected_time": "0 to 10 s to end: web has 10 s, then killed",
         },
         "verdict": {"outcome": "people", "people": 1, "policies": ["lifecycle"], "reason": "a person decides"},
         **changes,

@@ -25,6 +25,7 @@ Command
 docker restart --time 10 web
 container web, id aaaaaaaaaaaa, image nginx:1.27, digest bbbbbbbbbbbb, project shop, running
 Effect: web restarts (lifecycle, can be undone)
+Expected time: 0 to 10 s to end: web has 10 s, then killed
 Stops: web
 Ports drop: 80/tcp
 Depend on it: proxy

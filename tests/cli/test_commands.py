@@ -60,6 +60,7 @@ def test_a_request_goes_all_the_way(run: Run, web: str):
     asked = run(f"request --task 'Restart it' -i 'it leaks' docker restart --time 1 {web}")
     assert "PENDING  0 of 1 people" in asked.stdout
     assert "Restart it" in asked.stdout
+    assert "0 to 1 s to end: cli-web has 1 s, then killed" in asked.stdout
     assert f"docker restart --time 1 {web}" in asked.stdout
     request_id = asked.stdout.split()[-1]
     assert asked.stdout.splitlines()[-1] == f"Next: wingman approve {request_id}"

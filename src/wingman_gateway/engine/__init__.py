@@ -5,6 +5,7 @@ it is given (I10), never resolves a name again, and never repeats a mutation (I1
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -16,6 +17,7 @@ from wingman_gateway.engine.archive import path_state
 from wingman_gateway.engine.compose import members
 from wingman_gateway.engine.connection import Connection, EngineRefused, Span, no_span
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
+from wingman_gateway.engine.expected_time import expected_time
 from wingman_gateway.engine.fleet import Fleet, fleet_of
 from wingman_gateway.engine.perform import LIMITS, Performer
 from wingman_gateway.engine.preview import preview
@@ -86,8 +88,9 @@ class Engine:
         return await resolve(self._connection, references(op))
 
     async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:
-        """Say what would stop, drop, depend and be lost; raise ``TargetRefused`` or ``Unavailable``."""
-        return await preview(self._connection, op, targets)
+        """Say what would stop, drop, depend, be lost, and how long; raise ``TargetRefused`` or ``Unavailable``."""
+        radius = await preview(self._connection, op, targets)
+        return replace(radius, expected_time=await expected_time(self._connection, op, targets))
 
     async def state(self, target: Target) -> ContainerState:
         """Return how a container is; raise ``TargetRefused`` if it is gone by now, or ``Unavailable``."""

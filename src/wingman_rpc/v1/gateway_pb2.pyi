@@ -276,9 +276,12 @@ class BlastRadius(_message.Message):
     DATA_LOST_FIELD_NUMBER: _builtins.int
     REVERSIBLE_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    EXPECTED_TIME_FIELD_NUMBER: _builtins.int
     reversible: _builtins.bool
     summary: _builtins.str
     """One sentence a person reads first."""
+    expected_time: _builtins.str
+    """How long it is expected to take: a range and its ground, or "unknown" and why; empty for what only reads."""
     @_builtins.property
     def stops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Containers that stop or restart, by name."""
@@ -304,10 +307,11 @@ class BlastRadius(_message.Message):
         data_lost: _abc.Iterable[_builtins.str] | None = ...,
         reversible: _builtins.bool = ...,
         summary: _builtins.str = ...,
+        expected_time: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_lost", b"data_lost", "dependents", b"dependents", "ports_dropped", b"ports_dropped", "reversible", b"reversible", "stops", b"stops", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_lost", b"data_lost", "dependents", b"dependents", "expected_time", b"expected_time", "ports_dropped", b"ports_dropped", "reversible", b"reversible", "stops", b"stops", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
