@@ -58,9 +58,9 @@ status: $(READY) ## Say in a few lines what is well and what is not (ENV=test, E
 
 test: $(READY) ## The whole suite with coverage (at least 95 % of lines and branches)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --max-worker-restart=1 --durations=15 --ignore=tests/stack || { $(BIN)/coverage combine -q; exit 1; }
-	@$(BIN)/coverage run -m pytest -q --durations=15 tests/stack || { $(BIN)/coverage combine -q; exit 1; }
-	@$(BIN)/coverage combine -q && $(BIN)/coverage report
+	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses=4 --dist loadfile --max-worker-restart=1 --durations=15 --ignore=tests/stack; \
+	  beside=$$?; $(BIN)/coverage run -m pytest -q --durations=15 tests/stack; alone=$$?; \
+	  $(BIN)/coverage combine -q; (( beside == 0 && alone == 0 )) && $(BIN)/coverage report
 
 test-fast: $(READY) ## The suite without faults, end-to-end stories and the stack
 	@$(BIN)/pytest -q --ignore=tests/e2e --ignore=tests/faults --ignore=tests/stack
