@@ -1,6 +1,8 @@
 """Which engine is taken: the configured one, the machine's, a private one that runs, or one that is started."""
 
 import signal
+import sys
+import traceback
 from pathlib import Path
 from threading import Thread, main_thread
 
@@ -117,9 +119,13 @@ def test_ctrl_c_ends_the_script_too(machine: Machine, monkeypatch: pytest.Monkey
     machine.behave(status="exit 3", start=f"trap 'echo ended >> {machine.calls}; exit 1' TERM; {waits}")
     monkeypatch.chdir(machine.script.parent)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    watcher = Thread(
-        target=lambda: (until(Path("begun").exists), signal.pthread_kill(main_thread().ident or 0, signal.SIGALRM))
-    )
+    us = main_thread().ident or 0
+
+    def waited_for() -> bool:  # the script runs, and we are past starting it
+        stack = traceback.extract_stack(sys._current_frames()[us])
+        return Path("begun").exists() and any(frame.name == "communicate" for frame in stack)
+
+    watcher = Thread(target=lambda: (until(waited_for), signal.pthread_kill(us, signal.SIGALRM)))
     watcher.start()
     try:
         with pytest.raises(KeyboardInterrupt):
