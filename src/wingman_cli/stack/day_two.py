@@ -144,6 +144,8 @@ class StackSite:
         try:
             await execute(self._programs(read(self._next)["POSTGRES_PASSWORD"]), "SELECT 1;\n")
         except Unavailable:
+            # It may also be that nobody can be asked; only what holds instead says that the next one does not.
+            await execute(self._programs(read(self.environment.secrets_file)["POSTGRES_PASSWORD"]), "SELECT 1;\n")
             self._next.unlink()
             return
         self.adopt_passwords()
