@@ -175,6 +175,10 @@ async def test_staged_passwords_are_forgotten_only_where_the_old_ones_are_seen_t
     with pytest.raises(Unavailable, match="no way in"):
         await site("nobody's").stage_passwords()
     assert following.read_text() == staged, "they may be the ones that hold"
+    told: list[str] = []
+    with pytest.raises(SettingInvalid, match="is given a socket"):
+        Stack(environment, os.environ, engine="tcp://nowhere:1", tell=told.append).up()
+    assert "wingman rotate passwords --env test finishes it" in told[0]
     await site(old).stage_passwords()
     assert following.read_text() != staged
 

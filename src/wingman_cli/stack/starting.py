@@ -66,6 +66,11 @@ class Stack:
         """Bring everything up; return once it is healthy."""
         environment = self._environment
         first, values = judged_secrets(environment)
+        if environment.next_secrets_file.exists():
+            self._tell(
+                f"A change of passwords was cut off; if the database refuses these, it has the next ones already: "
+                f"wingman rotate passwords --env {environment.name} finishes it."
+            )
         deployment = Deployment(environment)
         deployment.prepare(values, now=datetime.now(UTC))
         write_machine_file(environment.machine_file, self._facts())
