@@ -1,8 +1,8 @@
 """The privilege boundary, judged from what the engine says of every container: the gateway alone may reach the engine.
 
 Looked at are the containers of the compose project, whatever shares a network or a volume with them, and whoever holds
-the engine's socket and can be connected to. Guarantees: pure; each finding names who, what, and the way out; what
-cannot be told is stated as present.
+the engine's socket and can be connected to, at a port of the host or in a namespace of theirs. Guarantees: pure; each
+finding names who, what, and the way out; what cannot be told is stated as present.
 Does not: try anything from inside (``wingman doctor boundary`` does), nor see what an image's own files hold.
 """
 
@@ -68,18 +68,20 @@ class Report:
 
     members: tuple[Member, ...]
     findings: tuple[Finding, ...]
+    holder: str = ""
+    """The container that may hold the socket; empty where there is none."""
 
 
 def judge(fleet: Fleet, project: str) -> Report:
     """Judge every container that belongs to ``project`` or can be reached from it."""
     mine = [each for each in fleet.containers if _labels(each).get(PROJECT) == project]
     holder = _holder(mine)
-    near = [each for each in fleet.containers if each in mine or _shares(each, fleet, project)]
-    scene = _Scene(fleet, project, holder, _key_places(mine))
+    near = [each for each in fleet.containers if each in mine or _shares(each, mine, fleet, project)]
+    scene = _Scene(fleet, project, mine, holder, _key_places(mine))
     findings = [finding for each in near for finding in scene.findings(each)]
     findings += [finding for each in fleet.containers if each not in near for finding in scene.stranger(each)]
     members = tuple(Member(_service(each), _name(each), each["Id"], _running(each)) for each in near)
-    return Report(members, tuple(findings))
+    return Report(members, tuple(findings), _name(holder) if holder else "")
 
 
 def _holder(mine: Sequence[JSON]) -> JSON | None:
@@ -88,12 +90,13 @@ def _holder(mine: Sequence[JSON]) -> JSON | None:
     return min(claiming, key=lambda each: str(each.get("Created", "")), default=None)
 
 
-def _shares(container: JSON, fleet: Fleet, project: str) -> bool:
-    """Return whether a container is on a network, or has a volume, of the project."""
+def _shares(container: JSON, mine: Sequence[JSON], fleet: Fleet, project: str) -> bool:
+    """Return whether a container is on a network, or has a volume, of the project or of one of its containers."""
     networks = {each["Name"] for each in fleet.networks if (each.get("Labels") or {}).get(PROJECT) == project}
     volumes = {each["Name"] for each in fleet.volumes if (each.get("Labels") or {}).get(PROJECT) == project}
-    connected = set((container.get("NetworkSettings") or {}).get("Networks") or {})
-    return bool(connected & networks or {mount.get("Name") for mount in _mounts(container)} & volumes)
+    networks |= {name for each in mine for name in _networks(each)}
+    volumes |= {name for each in mine for name in _volume_names(each)}
+    return bool(_networks(container) & networks or _volume_names(container) & volumes)
 
 
 def _key_places(mine: Sequence[JSON]) -> dict[str, str]:
@@ -112,6 +115,7 @@ class _Scene:
 
     fleet: Fleet
     project: str
+    mine: Sequence[JSON]
     holder: JSON | None
     keys: Mapping[str, str]
 
@@ -122,12 +126,15 @@ class _Scene:
             yield Finding(_service(container), _name(container), code, what, fix)
 
     def stranger(self, container: JSON) -> Iterator[Finding]:
-        """Yield what a container of somebody else's offers: the engine's socket behind a port of the host."""
+        """Yield what a container of somebody else's offers: the engine's socket where others can connect to it."""
         if not any(self._is_socket(source) for source, _ in _binds(container)):
             return
-        where = "the host's network" if _host_mode(container, "NetworkMode") else ", ".join(_published(container))
+        places = ["the host's network"] if _host_mode(container, "NetworkMode") else list(_published(container))
+        where = f"at {', '.join(places)}" if places else ""
+        if joined := _joined(container, self.mine):
+            where = f"from {joined}, whose namespace it is in"
         if where:
-            what = f"holds the engine's socket and can be reached at {where}"
+            what = f"holds the engine's socket and can be reached {where}"
             yield Finding(_name(container), _name(container), "PROXY", what, f"docker rm -f {_name(container)}")
 
     def _ways(self, container: JSON, *, is_holder: bool) -> Iterator[tuple[str, str, str]]:
@@ -149,7 +156,7 @@ class _Scene:
                     yield "PUBLISHED", f"publishes {where}", "publish the API alone, on 127.0.0.1"
 
     def _volumes(self, container: JSON) -> Iterator[tuple[str, str, str]]:
-        mounted = {mount.get("Name") for mount in _mounts(container)}
+        mounted = _volume_names(container)
         for volume in self.fleet.volumes:
             if volume["Name"] in mounted:
                 for found in volume_privileges(volume):
@@ -237,6 +244,25 @@ def _mounts(container: JSON) -> Sequence[JSON]:
     return container.get("Mounts") or ()
 
 
+def _volume_names(container: JSON) -> set[str]:
+    return {str(mount["Name"]) for mount in _mounts(container) if mount.get("Name")}
+
+
+def _networks(container: JSON) -> set[str]:
+    """Return the networks that a container is on; nobody meets anybody on ``none``."""
+    return {*((container.get("NetworkSettings") or {}).get("Networks") or {})} - {"none"}
+
+
+def _joined(container: JSON, mine: Sequence[JSON]) -> str:
+    """Return the service whose namespace a container runs in, empty where it is in none of the project's."""
+    for key in ("NetworkMode", "PidMode", "IpcMode"):
+        kind, _, whom = str((container.get("HostConfig") or {}).get(key) or "").partition(":")
+        for each in mine:
+            if kind == "container" and whom and (each["Id"].startswith(whom) or _name(each) == whom):
+                return _service(each)
+    return ""
+
+
 def _binds(container: JSON) -> Iterator[tuple[str, str]]:
     """Yield source on the host and target of each bind."""
     for mount in _mounts(container):
@@ -257,7 +283,10 @@ def _host_mode(container: JSON, key: str) -> bool:
 
 def _published(container: JSON) -> Iterator[str]:
     """Yield ``address:port`` of each port of the host that leads here."""
-    bindings = (container.get("HostConfig") or {}).get("PortBindings") or {}
+    host = container.get("HostConfig") or {}
+    if host.get("PublishAllPorts"):
+        yield "0.0.0.0:a free port"
+    bindings = host.get("PortBindings") or {}
     for places in bindings.values():
         for place in places or ():
             yield f"{place.get('HostIp') or '0.0.0.0'}:{place.get('HostPort') or 'a free port'}"  # noqa: S104

@@ -1,5 +1,6 @@
 """Rotations that were cut off, at each place, and what keeps old secrets from coming back."""
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,10 @@ from wingman_cli.instance import Instance, Running
 from wingman_cli.pki import Authority
 from wingman_cli.rotation import certificates, passwords, procedures, token_key
 from wingman_cli.rotation.local_site import LocalSite
-from wingman_cli.stack.day_two import replaced
+from wingman_cli.stack.day_two import StackSite, replaced
+from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.secrets_file import ensure_test_secrets, read
+from wingman_cli.stack.starting import Stack
 from wingman_cli.telegram import keep_token, kept_token, known_to_telegram, replace_token
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
@@ -115,6 +119,68 @@ async def test_certificates_go_on_where_they_were_cut_off(instance: Instance):
             assert found.public_key() != was.public_key()
     assert Authority(instance.pki, "test", now=now).holds("gateway")
     Authority(instance.pki, "test", now=now).issue("tool/next")
+
+
+def test_a_removal_of_the_next_certificates_that_was_cut_off_is_no_dead_end(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+):
+    def killed(place: Path) -> None:
+        (place / "ca.crt").unlink()
+        (place / "ca.key").unlink()
+        raise KeyboardInterrupt
+
+    certificates.stage(instance, datetime.now(UTC))
+    certificates.trust_both(instance)
+    certificates.use_new(instance)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            certificates.trust_new(instance)
+    certificates.stage(instance, datetime.now(UTC))
+    certificates.trust_both(instance)
+    certificates.use_new(instance)
+    certificates.trust_new(instance)
+    Authority(instance.pki, "test", now=datetime.now(UTC)).issue("tool/next")
+
+
+DOCKER = """\
+#!/bin/sh
+[ "$*" != "compose version" ] || exit 0
+cat >/dev/null
+[ "$PGPASSWORD" = "$HOLDS" ] || { echo "no way in" >&2; exit 2; }
+"""
+
+
+async def test_staged_passwords_are_forgotten_only_where_the_old_ones_are_seen_to_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A docker that lets in whoever has the password in HOLDS; nobody, where Postgres does not run."""
+    root = tmp_path / "clone"
+    (root / "deploy" / "compose").mkdir(parents=True)
+    (root / "deploy" / "compose" / "docker-compose.yml").touch()
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    environment = Environment.of("test", root)
+    ensure_test_secrets(environment.secrets_file)
+    old = read(environment.secrets_file)["POSTGRES_PASSWORD"]
+    following = environment.secrets_file.with_name(".env.test.next")
+
+    def site(holds: str) -> StackSite:
+        environ = {**os.environ, "HOLDS": holds}
+        return StackSite(environment, Stack(environment, environ, engine="unix:///nowhere", tell=print))
+
+    await site(old).stage_passwords()
+    staged = following.read_text()
+    with pytest.raises(Unavailable, match="no way in"):
+        await site("nobody's").stage_passwords()
+    assert following.read_text() == staged, "they may be the ones that hold"
+    told: list[str] = []
+    with pytest.raises(SettingInvalid, match="is given a socket"):
+        Stack(environment, os.environ, engine="tcp://nowhere:1", tell=told.append).up()
+    assert "wingman rotate passwords --env test finishes it" in told[0]
+    await site(old).stage_passwords()
+    assert following.read_text() != staged
 
 
 def test_a_bots_token_that_was_replaced_never_comes_back(instance: Instance):

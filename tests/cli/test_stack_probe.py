@@ -56,6 +56,7 @@ def unix(address: str) -> socket.socket:
         (ANSWER, True),
         (b"HTTP/1.0 200 OK\r\n\r\nOK", True),
         (b"HTTP/1.1 403 Forbidden\r\napi-version: 1.41\r\n\r\n", True),
+        (b"\0\0\6\4\0\0\0\0\0\0\5\0\0@\0", True),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", False),
         (b"E: no such command\n", False),
         (b"", False),
@@ -66,6 +67,24 @@ def test_an_engine_is_known_by_its_answer(tmp_path: Path, answer: bytes, is_engi
     with answering(unix(path), answer):
         assert probe.try_unix(path) is is_engine
     assert not probe.try_unix(path)
+
+
+def test_an_engine_that_does_not_hang_up_is_known_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(probe, "PATIENCE", 0.5)
+    path = str(tmp_path / "s")
+    held: list[socket.socket] = []
+
+    def answer() -> None:
+        near, _ = listener.accept()
+        near.sendall(ANSWER)
+        held.append(near)
+
+    with unix(path) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert probe.try_unix(path)
+        thread.join()
+    held[0].close()
 
 
 def test_an_abstract_socket_is_found_by_its_name():

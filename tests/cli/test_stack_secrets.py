@@ -60,6 +60,8 @@ def test_the_secrets_of_test_are_made_once_and_what_is_missing_is_added(root: Pa
         ("short1A-", "shorter than 20 characters"),
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaab", "easy to guess"),
         ("MyPassword-kJ8vQzLw0mYp3RtX", "easy to guess"),
+        ("abcdefghijklmnopqrstuvwxyz", "easy to guess"),
+        ("kJ8-vQz_Lw" * 2, "easy to guess"),
         ("kJ8-vQz_'Lw0mYp3RtXb7kJ8", "holds a quote, a backslash or a control character"),
         (STRONG["DB_PASSWORD_API"], "the same as DB_PASSWORD_API"),
     ],

@@ -6,9 +6,10 @@ import grpc
 import pytest
 
 from tests.gateway.conftest import FakeEngine, Minter, Serve, execute, refusal
+from wingman_cli.stack.doctor import not_allowed
 from wingman_core.audit_record import AuditRecord
 from wingman_core.errors import Code
-from wingman_gateway.boundary import Report, judge
+from wingman_gateway.boundary import Finding, Report, judge
 from wingman_gateway.engine.fleet import Fleet
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
@@ -167,6 +168,58 @@ def test_a_second_holder_a_neighbour_and_a_stranger_with_a_door_are_found():
         ("stranger2", "PROXY"),
     ]
     assert "is there a second time (twin)" in report.findings[0].what
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"NetworkMode": f"container:{'telegram-bot' * 20}"},
+        {"NetworkMode": "container:telegram-bot"},
+        {"PidMode": f"container:{'api' * 20}"},
+        {"IpcMode": "container:postgres"},
+        {"PublishAllPorts": True},
+    ],
+    ids=lambda host: next(iter(host)),
+)
+def test_a_stranger_with_the_socket_in_a_namespace_of_the_projects_or_on_any_port_is_found(host: dict[str, Any]):
+    """It is on no network that the engine tells of, and what it forwards may listen anywhere."""
+    stranger = container("stranger", **host)
+    stranger["NetworkSettings"]["Networks"] = {}
+    assert look(*stack().values(), stranger) == []
+    stranger["Mounts"].append(bind("/run/docker.sock", "/s"))
+    assert look(*stack().values(), stranger) == [("stranger", "PROXY")]
+
+
+def test_who_meets_the_project_on_a_network_or_volume_of_neithers_is_near():
+    found = stack()
+    found["telegram-bot"]["NetworkSettings"]["Networks"]["elsewhere"] = {}
+    found["postgres"]["Mounts"].append({"Type": "volume", "Name": "unlabelled"})
+    met, sharing = container("met"), container("sharing")
+    met["NetworkSettings"]["Networks"] = {"elsewhere": {}}
+    sharing["Mounts"].append({"Type": "volume", "Name": "unlabelled"})
+    for each in (met, sharing):
+        each["Mounts"].append(bind("/run/docker.sock", "/s"))
+    apart = container("apart")
+    apart["NetworkSettings"]["Networks"] = {"none": {}}
+    apart["Mounts"].append(bind("/run/docker.sock", "/s"))
+    assert look(*found.values(), met, sharing, apart) == [("met", "SOCKET_MOUNTED"), ("sharing", "SOCKET_MOUNTED")]
+
+
+def test_only_the_one_gateway_may_be_seen_to_reach_the_engine_whatever_others_call_themselves():
+    impostor = container("impostor")  # its socket has an odd name, so that only trying from inside tells
+    impostor["Config"]["Labels"] = {"com.docker.compose.service": GATEWAY}
+    impostor["NetworkSettings"]["Networks"] = {"wingman-test_data": {}}
+    report = judge(fleet(impostor, *stack().values()), "wingman-test")
+    assert (report.holder, report.findings) == (GATEWAY, ())
+    tries = [
+        Finding(GATEWAY, name, code, "reaches", "mend")
+        for name, code in (
+            (GATEWAY, "REACHED_UNIX"),
+            (GATEWAY, "REACHED_TCP"),
+            ("impostor", "REACHED_UNIX"),
+        )
+    ]
+    assert not_allowed(tries, report) == tries[1:]
 
 
 def test_without_a_gateway_nobody_may_hold_the_socket():

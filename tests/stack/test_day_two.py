@@ -59,6 +59,7 @@ async def test_a_backup_under_load_brings_back_what_was_destroyed_with_its_volum
         load.on(60)
     unhurt(load, before)
     assert "Backed up" in said
+    keys = {path.name: path.read_text() for path in (stack.environment.config / "keys").iterdir()}
     ledger = stack.environment.data / "claims_audit.jsonl"
     claims = ledger.read_text()
     assert "it is done" in claims
@@ -71,6 +72,8 @@ async def test_a_backup_under_load_brings_back_what_was_destroyed_with_its_volum
     stack.make("test-env")
 
     assert ledger.read_text() == claims
+    now = {path.name: path.read_text() for path in (stack.environment.config / "keys").iterdir()}
+    assert now == keys, "the database knows the keys that there were: none had to be made"
     listed = json.loads(stack.wingman("pending", "--json"))["pending"]
     assert pending in {each["id"] for each in listed}
     checkpoint = json.loads(stack.inside("api", *VERIFY))

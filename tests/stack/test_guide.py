@@ -71,7 +71,7 @@ class Shell:
 @pytest.fixture
 def shell(stack: Stack, busybox_here: str, tmp_path: Path) -> Iterator[Shell]:
     """A shell in the clone, with Compose as docker's plugin, on a database with nothing in it yet."""
-    stack.docker("tag", busybox_here, "busybox:guide")
+    stack.docker("tag", busybox_here, "busybox:stable")
     stack.compose("down", "--volumes", "--timeout", "3")
     for path in stack.environment.data.iterdir():
         path.unlink()

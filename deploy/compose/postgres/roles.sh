@@ -2,9 +2,12 @@
 # Runs once, on an empty database: the roles of each process, with the rights that wingman up gives them on one machine.
 set -euo pipefail
 
-psql --no-psqlrc -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" -v database="$POSTGRES_DB" \
-  -v owner="$DB_PASSWORD_OWNER" -v api="$DB_PASSWORD_API" -v gateway="$DB_PASSWORD_GATEWAY" \
-  -v auditor="$DB_PASSWORD_AUDITOR" <<'SQL'
+# No password is an argument: psql takes them from its environment.
+psql --no-psqlrc -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" -v database="$POSTGRES_DB" <<'SQL'
+\getenv owner DB_PASSWORD_OWNER
+\getenv api DB_PASSWORD_API
+\getenv gateway DB_PASSWORD_GATEWAY
+\getenv auditor DB_PASSWORD_AUDITOR
 \set rights 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS'
 CREATE ROLE wingman_owner :rights PASSWORD :'owner';
 CREATE ROLE wingman_api :rights PASSWORD :'api';

@@ -102,6 +102,7 @@ class Drill:
         before, began = await self._inventory(), time.monotonic()
         with Progress(disable=True) as progress:
             manifest, digest = await create_backup(self.place, backup, now=self.now, progress=progress)
+            self.tell(f"The backup is in {backup}: make restore ENV={report.environment} FILE=... puts it back.")
             report.stage("backup", f"{manifest.records} records, digest {digest}", time.monotonic() - began)
             # The stages.
             await self._stage(report, "stop", lambda: stack.compose()("stop"))

@@ -52,6 +52,7 @@ def trust_new(instance: Instance) -> None:
     """Have the new CA alone be trusted, and issue."""
     write_private(instance.pki / "ca.key", (instance.pki / NEXT / "ca.key").read_bytes())
     _write_authorities(instance, _certificates(instance.pki / NEXT / "ca.crt"))
+    (instance.pki / NEXT / WHOLE).unlink()  # first: what is left of a removal that is cut off is not whole
     shutil.rmtree(instance.pki / NEXT)
 
 

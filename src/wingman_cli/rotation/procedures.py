@@ -114,7 +114,8 @@ async def rotate_bot_token(site: Site, tell: Tell, new: str, known: Callable[[st
         raise SettingInvalid(
             Code.SETTING_INVALID,
             "this is no new token of the bot here" if old else "there is no bot here",
-            hint="@BotFather makes one: /revoke, then choose the bot; type or pipe it in, or put it into BOT_TOKEN",
+            hint="@BotFather makes one: /revoke, then choose the bot; type or pipe it in, or put it into BOT_TOKEN"
+            + ("; a rotation that was cut off is finished by the next start" if old == new else ""),
         )
     name = await known(new, site.telegram())
     # 2. The bot starts anew with it, and goes on where it was: the API keeps its place.

@@ -112,12 +112,15 @@ class StackSite:
         """Write the next secrets file beside the one that holds."""
         await self._settle()
         values = {name: new_password() for name in ("POSTGRES_PASSWORD", *ROLES)}
-        write_private(self._next, replaced(self.environment.secrets_file.read_text("utf-8"), values).encode("utf-8"))
+        write_private(
+            self.environment.next_secrets_file,
+            replaced(self.environment.secrets_file.read_text("utf-8"), values).encode("utf-8"),
+        )
         return {ROLES.get(name, self.environment.database): value for name, value in values.items()}
 
     def adopt_passwords(self) -> None:
         """Have it be the one that holds."""
-        self._next.replace(self.environment.secrets_file)
+        self.environment.next_secrets_file.replace(self.environment.secrets_file)
 
     def bot_token(self) -> str:
         """Return the one that the bot uses."""
@@ -139,23 +142,20 @@ class StackSite:
 
     async def _settle(self) -> None:
         """Finish or forget a change that was cut off: the superuser's password tells which it was."""
-        if not self._next.exists():
+        if not self.environment.next_secrets_file.exists():
             return
         try:
-            await execute(self._programs(read(self._next)["POSTGRES_PASSWORD"]), "SELECT 1;\n")
+            await execute(self._programs(read(self.environment.next_secrets_file)["POSTGRES_PASSWORD"]), "SELECT 1;\n")
         except Unavailable:
-            self._next.unlink()
+            # It may also be that nobody can be asked; only what holds instead says that the next one does not.
+            await execute(self._programs(read(self.environment.secrets_file)["POSTGRES_PASSWORD"]), "SELECT 1;\n")
+            self.environment.next_secrets_file.unlink()
             return
         self.adopt_passwords()
         await self.renew("gateway", "api")
 
     def _programs(self, password: str = "") -> ContainerPrograms:
         return ContainerPrograms(self.environment, self.stack.compose().environ, password)
-
-    @property
-    def _next(self) -> Path:
-        path = self.environment.secrets_file
-        return path.with_name(f"{path.name}.next")
 
 
 def replaced(text: str, values: Mapping[str, str]) -> str:

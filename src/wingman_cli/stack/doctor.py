@@ -70,7 +70,7 @@ def prove(address: str, project: str, *, inside: bool) -> Proof:
     """Look, and with ``inside`` try; raise ``Unavailable`` where the engine does not answer or nothing is there."""
     fleet = asyncio.run(_fleet(address))
     report = judge(fleet, project)
-    if not any(member.service == HOLDER for member in report.members):
+    if not report.holder:
         raise Unavailable(
             Code.GATEWAY_UNAVAILABLE,
             f"no {HOLDER} of the project {project} is on the engine at {address}",
@@ -84,7 +84,7 @@ def prove(address: str, project: str, *, inside: bool) -> Proof:
         asked = _asked(fleet, project, certificate)
         found = list(pool.map(lambda member: _try(engine, tested[member.id], member, fleet, project, asked), running))
     tries = [finding for each in found for finding in each]
-    return Proof(project, report.members, (*report.findings, *_not_allowed(tries, report)), len(running))
+    return Proof(project, report.members, (*report.findings, *not_allowed(tries, report)), len(running))
 
 
 async def _fleet(address: str) -> Fleet:
@@ -105,7 +105,7 @@ def foreign_certificate() -> Iterator[str]:
 
 def _asked(fleet: Fleet, project: str, certificate: str) -> dict[str, Any]:
     """Return what is tried everywhere: addresses of the host and of whoever shares a network with the project."""
-    hosts: set[str] = set()
+    hosts = {"127.0.0.1"}
     gateways: list[tuple[str, int]] = []
     for network in fleet.networks:
         hosts |= {each["Gateway"] for each in (network.get("IPAM") or {}).get("Config") or () if each.get("Gateway")}
@@ -150,14 +150,9 @@ def _try(  # noqa: PLR0913, PLR0917 - where, in what, and what for
     ]
 
 
-def _not_allowed(tries: list[Finding], report: Report) -> list[Finding]:
+def not_allowed(tries: list[Finding], report: Report) -> list[Finding]:
     """Return the findings of everybody but the one gateway, whose socket is its own."""
-    twins = {finding.container for finding in report.findings if finding.service == HOLDER}
-    return [
-        finding
-        for finding in tries
-        if finding.service != HOLDER or finding.container in twins or finding.code != "REACHED_UNIX"
-    ]
+    return [finding for finding in tries if (finding.container, finding.code) != (report.holder, "REACHED_UNIX")]
 
 
 def _image(fleet: Fleet, project: str) -> str:

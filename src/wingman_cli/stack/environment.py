@@ -75,6 +75,11 @@ class Environment:
         return self.root / f".env.{self.name}"
 
     @property
+    def next_secrets_file(self) -> Path:
+        """The secrets file that a change of passwords is about to put in its place."""
+        return self.secrets_file.with_name(f"{self.secrets_file.name}.next")
+
+    @property
     def example(self) -> Path:
         """What PRD's secrets file is copied from."""
         return self.root / "deploy" / "compose" / "env.prd.example"

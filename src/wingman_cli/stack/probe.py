@@ -4,6 +4,7 @@ Standard library alone, since the text of this module is the program of a contai
 argument; output: one line of JSON, a list of ``{"kind", "where", "said"}``, one for each way that led somewhere.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -21,6 +22,8 @@ LIMIT = 4096
 ASK = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n"
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
 """The preface and empty SETTINGS (RFC 9113 section 3.4)."""
+GRPC = b"\x04" + bytes(5)
+"""Type, flags and stream of the SETTINGS that a gRPC server, such as containerd, says first (RFC 9113 section 4.1)."""
 HIDDEN = ("/proc", "/sys")
 LISTENING = "00010000"
 AT_ONCE = 64
@@ -31,16 +34,15 @@ Way = tuple[str, str, str, Callable[[], bool]]
 
 def try_unix(address: str) -> bool:
     """Return whether an engine answers at a Unix socket, by path or (beginning with NUL) by abstract name."""
-    with socket.socket(socket.AF_UNIX) as connection:
+    said = b""
+    with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError, ValueError):
         connection.settimeout(PATIENCE)
-        try:
-            connection.connect(address)
-            connection.sendall(ASK)
-            said = b""
-            while len(said) < LIMIT and (piece := connection.recv(LIMIT)):
-                said += piece
-        except (OSError, ValueError):
-            return False
+        connection.connect(address)
+        connection.sendall(ASK)
+        while len(said) < LIMIT and (piece := connection.recv(LIMIT)):
+            said += piece  # which counts, whether or not it hangs up then
+    if said[3:9] == GRPC:
+        return True
     head, _, body = said.partition(b"\r\n\r\n")
     return head.startswith(b"HTTP/") and (b"api-version" in head.lower() or body.strip() == b"OK")
 

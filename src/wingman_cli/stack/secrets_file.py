@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -96,10 +97,16 @@ def _weakness(name: str, values: Mapping[str, str]) -> str:
         return "holds a quote, a backslash or a control character"
     if len(value) < SHORTEST:
         return f"shorter than {SHORTEST} characters"
-    if len(set(value)) < FEWEST_CHARACTERS or GUESSED.search(value):
+    if len(set(value)) < FEWEST_CHARACTERS or GUESSED.search(value) or _is_pattern(value):
         return "easy to guess"
     twins = [other for other in PASSWORDS if other != name and values.get(other) == value]
     return f"the same as {twins[0]}" if twins else ""
+
+
+def _is_pattern(value: str) -> bool:
+    """Return whether a text is a shorter one again and again, or mostly goes on by the alphabet."""
+    steps = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(value))
+    return value in (value + value)[1:-1] or steps > len(value) // 2
 
 
 def _of_prd(environment: Environment, values: Mapping[str, str]) -> dict[str, str]:

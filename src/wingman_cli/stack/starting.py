@@ -66,11 +66,18 @@ class Stack:
         """Bring everything up; return once it is healthy."""
         environment = self._environment
         first, values = judged_secrets(environment)
+        if environment.next_secrets_file.exists():
+            self._tell(
+                f"A change of passwords was cut off; if the database refuses these, it has the next ones already: "
+                f"wingman rotate passwords --env {environment.name} finishes it."
+            )
         deployment = Deployment(environment)
         deployment.prepare(values, now=datetime.now(UTC))
         write_machine_file(environment.machine_file, self._facts())
         compose = self.compose()
         if build:
+            if _built(compose):  # what runs is to find its files, however long the build takes, and if it fails
+                hand_over(environment, compose.docker)
             self._step("building the images (the first time takes minutes)", lambda: compose("build", "--quiet"))
         hand_over(environment, compose.docker)
         without_bot = [name for name in SERVICES if name != BOT]
@@ -96,7 +103,7 @@ class Stack:
         Deployment(environment).prepare(values, now=datetime.now(UTC))
         write_machine_file(environment.machine_file, self._facts())
         compose = self.compose()
-        if not compose("images", "--quiet", "api").strip():
+        if not _built(compose):
             self._step("building the images", lambda: compose("build", "--quiet"))
         hand_over(environment, compose.docker)
         self._step("starting Postgres", lambda: self._start(compose, ["postgres"]))
@@ -204,6 +211,15 @@ def _until_healthy(api: str) -> None:
             said = str(error) or type(error).__name__
         time.sleep(POLL)
     raise Unavailable(Code.GATEWAY_UNAVAILABLE, f"{api}/health says {said}", hint="see the services' logs")
+
+
+def _built(compose: Compose) -> bool:
+    """Return whether there is an image to hand files over with."""
+    try:
+        compose.docker(["image", "inspect", "--format", "{{.Id}}", "wingman-api"])
+    except Unavailable:
+        return False
+    return True
 
 
 def _last_words(compose: Compose, services: tuple[str, ...]) -> list[str]:
