@@ -113,9 +113,15 @@ async def _ps(connection: Connection, op: ComposePsOperation, targets: Sequence[
 
 async def _images(connection: Connection, op: ComposeImagesOperation, targets: Sequence[Target], now: datetime) -> str:
     rows = []
+    called = {each["Id"]: str(each["Image"]) for each in await containers_of(connection, op.project)}
     for target in sorted(targets, key=lambda target: target.name):
         image = await connection.ask("GET", f"images/{target.image_digest}/json")
-        repository, _, tag = (image.get("RepoTags") or ["<none>:<none>"])[0].rpartition(":")
+        # The name that the container was made from, as long as the image still has it.
+        made_from = called.get(target.id, "")
+        named = next(
+            (each for each in image.get("RepoTags") or () if made_from in (each, each.removesuffix(":latest"))), ""
+        )
+        repository, _, tag = (named or "<none>:<none>").rpartition(":")
         rows.append(
             {
                 "ContainerName": target.name,

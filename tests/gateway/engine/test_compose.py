@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import BUSYBOX
 from tests.gateway.engine.conftest import Docker, perform
 from tests.gateway.engine.sides import HEX, MASKS
 from wingman_core.command import parse
@@ -79,8 +80,9 @@ def neutral(text: str) -> list[str]:
     return [re.sub(r" {2,}", "  ", line).rstrip() for line in text.splitlines()]
 
 
-async def test_what_compose_reads_wingman_reads(engine: Engine, project: Project) -> None:
+async def test_what_compose_reads_wingman_reads(engine: Engine, project: Project, docker: Docker) -> None:
     prefix = f"docker compose -p {project.name}"
+    docker("tag", BUSYBOX, f"a-name-before/{project.name}:1")  # an image is called what its container was made from
     for command in (
         "ps",
         "ps -a",
@@ -95,6 +97,7 @@ async def test_what_compose_reads_wingman_reads(engine: Engine, project: Project
         ran = await perform(engine, f"{prefix} {command}")
         wanted = project(*(command.replace("logs", "logs --no-color").split()))
         assert (ran.code, sorted(neutral(ran.stdout))) == (0, sorted(neutral(wanted))), command
+    docker("rmi", f"a-name-before/{project.name}:1")
     ran = await perform(engine, f"{prefix} logs --no-log-prefix --tail 1 db")
     assert ran.stdout == "two\n"
     ran = await perform(engine, f"docker compose ls --filter name={project.name}")
