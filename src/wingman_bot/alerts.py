@@ -17,7 +17,7 @@ from wingman_bot.cards import Piece
 from wingman_bot.ledger import Ledger
 from wingman_bot.metrics import Metrics
 from wingman_bot.pace import Urgency
-from wingman_bot.telegram import Refused, Telegram
+from wingman_bot.telegram import Refused, Telegram, Unreachable
 from wingman_bot.views import Happened
 from wingman_bot.wording import cut, lines
 from wingman_core.characters import written_out
@@ -120,6 +120,10 @@ class Alerts:
                 await self._telegram.send(self._chat, piece, Urgency.ALERT)
             except Refused as refused:
                 self._log.error("alerts.refused", chat=self._chat, error=str(refused))
+                await asyncio.sleep(TROUBLE)
+                continue
+            except Unreachable as lost:
+                self._log.warning("alerts.waits", error=str(lost))
                 await asyncio.sleep(TROUBLE)
                 continue
             await self._ledger.kept({key: None for _, key, _ in due[:sent]})

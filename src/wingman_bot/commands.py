@@ -19,7 +19,7 @@ from wingman_bot import sections
 from wingman_bot.api_client import ApiClient
 from wingman_bot.buttons import short_digest
 from wingman_bot.cards import Piece, card, document
-from wingman_bot.decisions import AWAY, Decisions, Verb, settled
+from wingman_bot.decisions import Decisions, Verb, settled
 from wingman_bot.desk import Desk
 from wingman_bot.finding import LEAST, PREFIX, beginnings, find
 from wingman_bot.help_texts import help_text
@@ -92,8 +92,11 @@ class Commands:
 
     async def _status(self, message: Message) -> None:
         async def made() -> Piece:
-            health = await self._api.health()
-            waiting = (await self._api.pending(1)).count
+            try:
+                health = await self._api.health()
+                waiting = (await self._api.pending(1)).count
+            except Unavailable:
+                return Piece.of(as_list(Bold("Wingman does not answer"), *self._state()))
             parts = [f"{line(name)}: {line(status)}" for name, status in sorted(health.components.items())]
             own = [*self._state(), f"waiting for people: {waiting}"]
             return Piece.of(as_list(Bold(f"Wingman is {line(health.status)}"), *parts, *own))
@@ -181,7 +184,7 @@ class Commands:
         try:
             piece = await made()
         except Unavailable:
-            piece = Piece(AWAY)
+            piece = Piece("Wingman does not answer, so nothing was done. Try again in a moment.")
         except WingmanError as error:
             piece = Piece(f"{line(error.message)} ({line(error.hint)})" if error.hint else line(error.message))
         except (Refused, Unreachable) as error:

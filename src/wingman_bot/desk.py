@@ -27,7 +27,7 @@ from wingman_bot.cards import Card, announcement, card
 from wingman_bot.endings import is_over, look_again
 from wingman_bot.ledger import Ledger, Superseded
 from wingman_bot.pace import Urgency
-from wingman_bot.telegram import Gone, Refused, Telegram, Unauthorized
+from wingman_bot.telegram import Gone, Refused, Telegram, Unauthorized, Unreachable
 from wingman_bot.views import Execution, Request
 from wingman_core.errors import Code, Unavailable, WingmanError
 
@@ -147,7 +147,7 @@ class Desk:
         """Do the work; where that fails, come back to it later. Nothing is given up."""
         try:
             await work(request_id)
-        except Unavailable as error:
+        except (Unavailable, Unreachable) as error:
             wait = next(self._failures.setdefault(request_id, delays()))
             self._log.warning("desk.waits", request=request_id, error=str(error))
         except Refused as refused:

@@ -1,8 +1,9 @@
 """Telegram as the bot uses it: every call waits for its turn, obeys 429, and is repeated where that makes sense.
 
 Guarantees: a 429 holds the chat, or the answers to taps, for as long as it says; 5xx and a lost network are tried
-again with growing, uneven pauses; no error of this module holds the bot's token (it stands in every address). A refusal
-that repeating cannot mend is raised at once as ``Refused`` or ``Gone``.
+again with growing, uneven pauses, for ``LOSSES`` times, so that what Telegram cannot do for one message holds up no
+other, and are ``Unreachable`` then; no error of this module holds the bot's token (it stands in every address). A
+refusal that repeating cannot mend is raised at once as ``Refused`` or ``Gone``.
 Does not: know whether a message was sent where the answer got lost: ``send`` may send twice then, so nothing that may
 exist only once depends on it (docs/decisions/0009).
 """
@@ -10,6 +11,7 @@ exist only once depends on it (docs/decisions/0009).
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Final, TypeVar
 
 from aiogram import Bot
@@ -37,6 +39,8 @@ SHORTLY: Final = 12.0
 """Seconds for an answer to somebody who waits."""
 CALL: Final = 30
 """Seconds for one call."""
+LOSSES: Final = 5
+"""Times that a call which got lost is made again at once; whoever needs it comes back to it."""
 NOT_MODIFIED: Final = "message is not modified"
 GONE: Final = ("message to edit not found", "message can't be edited", "message_id_invalid", "message to be edited")
 LONGEST_ANSWER: Final = 200
@@ -182,9 +186,9 @@ class Telegram:
         is_message: bool,
         patience: float,
     ) -> T:
-        """Make a call in its turn, and again until it is done, refused, or the patience is over."""
+        """Make a call in its turn, and again until it is done, refused, lost too often, or the patience is over."""
         loop = asyncio.get_running_loop()
-        deadline, waits = loop.time() + patience, delays()
+        deadline, waits = loop.time() + patience, islice(delays(), LOSSES)
         while True:
             try:
                 async with asyncio.timeout(None if patience == FOREVER else max(0.0, deadline - loop.time())):
@@ -209,8 +213,8 @@ class Telegram:
             else:
                 self._metrics.call(name, "ok")
                 return done
-            wait = next(waits)
-            if loop.time() + wait > deadline:
+            wait = next(waits, FOREVER)
+            if wait == FOREVER or loop.time() + wait > deadline:
                 raise Unreachable(f"{name}: no answer in time")
             await asyncio.sleep(wait)
 

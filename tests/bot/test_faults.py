@@ -59,6 +59,7 @@ async def test_the_api_is_gone_for_a_while_and_nothing_is_missed(office: Office)
         during = [await office.asks(task_name=f"During {number}") for number in range(3)]
         assert "Wingman does not answer" in ((await office.telegram.answer(tap, seconds=90)).text or "")
         assert (await office.says(office.alice, "/pending", "Wingman does not answer")).buttons == []
+        assert "bot's telegram: ok" in (await office.says(office.alice, "/status", "Wingman does not answer")).text
         assert await office.status(before) == "PENDING"
         await line.mend()
         for request_id in during:

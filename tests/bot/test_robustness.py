@@ -43,6 +43,34 @@ async def test_a_request_that_cannot_be_drawn_keeps_no_other_from_it(office: Off
         await office.card(odd)
 
 
+async def test_a_file_that_telegram_never_manages_to_take_keeps_no_other_card_waiting(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("wingman_bot.telegram.LOSSES", 2, raising=False)
+    async with office.bot() as bot:
+        await following(bot)
+        await office.telegram.fails(500, "sendDocument", times=None)
+        long, short = await office.asks(instruction="word " * 2000), await office.asks(task_name="Short")
+        await office.telegram.called("sendDocument", 1)
+        await office.card(short, seconds=20)
+        await office.telegram.obliges()
+        await office.card(long)
+        assert len(await office.cards(long)) == 1
+
+
+async def test_an_alert_that_telegram_does_not_manage_to_take_is_sent_later(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("wingman_bot.alerts.TROUBLE", 0.2)
+    monkeypatch.setattr("wingman_bot.telegram.LOSSES", 1, raising=False)
+    async with office.bot() as bot:
+        await following(bot)
+        await office.telegram.fails(500, "sendMessage", times=2)
+        await told(office, BoundaryViolated(at=office.api.clock.now(), audit_position=7, reason="seen"))
+        await logged(office, "alerts.waits")
+        await office.telegram.message(office.group, lambda m: "audit position 7" in m.text)
+
+
 async def test_a_handler_that_fails_stops_no_other(office: Office, monkeypatch: pytest.MonkeyPatch):
     def fails(_language: str | None) -> str:
         raise ZeroDivisionError
