@@ -103,6 +103,6 @@ def _entity(target: Target) -> Entity:
             attributes = (("name", name), ("id", target.id), ("project", target.project))
             return Entity("Network", key, attributes, target.labels)
         case "project":
-            return Entity("Project", key, (("name", name),))
+            return Entity("Project", key, (("name", name), ("privileges", target.privileges)))
         case other:
             assert_never(other)

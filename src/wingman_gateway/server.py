@@ -31,6 +31,7 @@ from wingman_gateway.audit_store import AuditStore, Pool, open_pool
 from wingman_gateway.boundary_watch import BoundaryWatch, Seen
 from wingman_gateway.callers import Callers
 from wingman_gateway.engine import Engine as DockerEngine
+from wingman_gateway.engine import read_registry
 from wingman_gateway.execution import Engine as Acting
 from wingman_gateway.execution import Executor
 from wingman_gateway.health import PARTS, Health
@@ -294,7 +295,14 @@ async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
     sources = Sources(now=lambda: datetime.now(UTC), clock=time.monotonic, new_id=new_execution_id)
     async with AsyncExitStack() as opened:
         tracing = opened.enter_context(traced(settings.otlp_endpoint, settings.environment))
-        engine = await DockerEngine.connect(settings.docker_host, span=tracing.request)
+        engine = await DockerEngine.connect(
+            settings.docker_host,
+            span=tracing.request,
+            projects=read_registry(settings.compose_projects, settings.compose_binary)
+            if settings.compose_projects
+            else {},
+            compose_binary=settings.compose_binary,
+        )
         opened.push_async_callback(engine.close)
         pool = await open_pool(settings.database_url, settings.db_password.get_secret_value())
         opened.callback(pool.terminate)

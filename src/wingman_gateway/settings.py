@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     log_id: Name
     policy_dir: Path
     journal: Path
+    compose_projects: Path | None = None
+    """The registry of projects for ``docker compose up`` and ``pull``: TOML; unset: none."""
+    compose_binary: Path = Path("/usr/local/bin/docker-compose")
     health_file: Path | None = None
     """Written at every look that finds the gateway fit, for a supervisor without a certificate."""
 

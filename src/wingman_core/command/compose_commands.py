@@ -1,9 +1,10 @@
 """The rows of the command table for Compose projects. Source: the reference of ``docker compose`` v2.
 
-Only verbs that need a project's objects: they are found by their labels, so that no file is read. Which project is
-always said; there is no directory here that could say it.
+A project's objects are found by their labels; ``up`` and ``pull`` read the files that the gateway's registry has.
+Which project is always said; there is no directory here that could say it.
 """
 
+from collections.abc import Callable
 from typing import Final, cast
 
 from wingman_core.command import operations as ops
@@ -26,9 +27,11 @@ from wingman_core.command.tables import (
     several,
     switch,
 )
-from wingman_core.command.values import BadValue, boolean, container, free, matching, optional, show_pair
+from wingman_core.command.values import BadValue, boolean, container, free, matching, one_of, optional, show_pair
 
-_NO_FILES: Final = "projects are found by their labels; no file is read"
+_NO_FILES: Final = "a project is found by its labels, and its files by the gateway's registry"
+_NO_BUILD: Final = "nothing is built; images come from a registry"
+_DETACHED: Final = "up is always detached; read with docker compose logs"
 _MAX_SECONDS: Final = 86_400
 _PROJECT: Final = matching(r"[a-z0-9][a-z0-9_-]*", "shop")
 
@@ -66,12 +69,26 @@ def _removal_rules(fields: Fields) -> None:
     _rules(fields)
 
 
+def _up_rules(fields: Fields) -> None:
+    if fields.get("force_recreate") and fields.get("no_recreate"):
+        raise BadValue("--force-recreate and --no-recreate contradict each other")
+    if fields.get("wait_timeout") is not None and not fields.get("wait"):
+        raise BadValue("--wait-timeout is the limit of --wait; give both")
+    fields["detach"] = True
+    _rules(fields)
+
+
 def _tail(text: str) -> int:
     return -1 if text == "all" else decimal(text)
 
 
+def _pull_policy(*words: str) -> Callable[[str], str]:
+    known = one_of("", "policy", *words)
+    return lambda text: known(text).removeprefix("policy")
+
+
 def _row(operation: type[Frozen], verb: str, *flags: Flag) -> Command:
-    rules = _removal_rules if verb == "rm" else _rules
+    rules = {"rm": _removal_rules, "up": _up_rules}.get(verb, _rules)
     return Command(operation, (f"compose {verb}",), FlagTable(flags), (_SERVICES,), rules=rules, leading=LEADING)
 
 
@@ -150,5 +167,47 @@ COMPOSE_COMMANDS: Final = (
         refused("rmi", "remove images with docker rmi"),
         _TIME,
         switch("volumes", "volumes", "v"),
+    ),
+    _row(
+        ops.ComposeUpOperation,
+        "up",
+        switch("detach", "detach", "d"),
+        switch("force-recreate", "force_recreate"),
+        ignored("no-build", boolean, switch=True),
+        ignored("no-color", boolean, switch=True),
+        ignored("no-log-prefix", boolean, switch=True),
+        ignored("quiet-pull", boolean, switch=True),
+        switch("no-deps", "no_deps"),
+        switch("no-recreate", "no_recreate"),
+        setting("pull", "pull", _pull_policy("always", "missing", "never")),
+        switch("remove-orphans", "remove_orphans"),
+        _TIME,
+        switch("wait", "wait"),
+        setting("wait-timeout", "wait_timeout", between(1, _MAX_SECONDS)),
+        refused("build", _NO_BUILD, switch=True),
+        refused("quiet-build", _NO_BUILD, switch=True),
+        *(refused(name, _DETACHED) for name in ("attach", "exit-code-from", "no-attach")),
+        *(
+            refused(name, _DETACHED, switch=True)
+            for name in ("abort-on-container-exit", "abort-on-container-failure", "attach-dependencies", "menu")
+        ),
+        refused("timestamps", _DETACHED, switch=True),
+        refused("watch", _DETACHED, "w", switch=True),
+        refused("always-recreate-deps", "name the services, with --force-recreate", switch=True),
+        refused("no-start", "create is not served for projects", switch=True),
+        refused("renew-anon-volumes", "it loses data; remove with docker compose rm --volumes first", "V", switch=True),
+        refused("scale", "how many is the file's business"),
+        refused("dry-run", "a preview shows what would happen", switch=True),
+        refused("yes", "what Compose would ask about is answered with no", "y", switch=True),
+    ),
+    _row(
+        ops.ComposePullOperation,
+        "pull",
+        ignored("ignore-buildable", boolean, switch=True),
+        switch("ignore-pull-failures", "ignore_pull_failures"),
+        switch("include-deps", "include_deps"),
+        setting("policy", "policy", _pull_policy("always", "missing")),
+        switch("quiet", "quiet", "q"),
+        refused("dry-run", "a preview shows what would happen", switch=True),
     ),
 )

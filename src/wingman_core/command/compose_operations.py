@@ -1,4 +1,4 @@
-"""Typed operations on Compose projects that need the project's objects alone, which their labels name."""
+"""Typed operations on Compose projects: by the labels of their objects, and by the files of the gateway's registry."""
 
 from typing import Literal
 
@@ -120,6 +120,32 @@ class ComposeDownOperation(Compose):
     volumes: bool = False
 
 
+class ComposeUpOperation(Compose):
+    """``docker compose up``, always detached, of the files that the gateway's registry has."""
+
+    verb: Literal["compose up"] = "compose up"
+    detach: Literal[True] = True
+    force_recreate: bool = False
+    no_deps: bool = False
+    no_recreate: bool = False
+    pull: Literal["", "always", "missing", "never"] = ""
+    """Empty for each service's own policy."""
+    remove_orphans: bool = False
+    time: int | None = None
+    wait: bool = False
+    wait_timeout: int | None = None
+
+
+class ComposePullOperation(Compose):
+    """``docker compose pull`` of the files that the gateway's registry has."""
+
+    verb: Literal["compose pull"] = "compose pull"
+    ignore_pull_failures: bool = False
+    include_deps: bool = False
+    policy: Literal["", "always", "missing"] = ""
+    quiet: bool = False
+
+
 ComposeRead = ComposePsOperation | ComposeLogsOperation | ComposeTopOperation | ComposeImagesOperation
 ComposeAct = (
     ComposeStartOperation
@@ -130,4 +156,5 @@ ComposeAct = (
     | ComposeKillOperation
 )
 ComposeRemoval = ComposeRmOperation | ComposeDownOperation
-ComposeOperation = ComposeLsOperation | ComposeRead | ComposeAct | ComposeRemoval
+ComposeFiles = ComposeUpOperation | ComposePullOperation
+ComposeOperation = ComposeLsOperation | ComposeRead | ComposeAct | ComposeRemoval | ComposeFiles

@@ -61,7 +61,8 @@ _EFFECTS: Final[Mapping[type[Frozen], Effect]] = {
         (
             *(ops.ExecOperation, ops.RunOperation, ops.CreateOperation, ops.PullOperation, ops.RenameOperation),
             *(ops.UpdateOperation, ops.TagOperation, ops.VolumeCreateOperation, ops.NetworkCreateOperation),
-            *(ops.NetworkConnectOperation, ops.NetworkDisconnectOperation),
+            *(ops.NetworkConnectOperation, ops.NetworkDisconnectOperation, ops.ComposeUpOperation),
+            ops.ComposePullOperation,
         ),
         "change",
     ),

@@ -14,6 +14,7 @@ from wingman_core.command.compose_operations import (
     Compose,
     ComposeAct,
     ComposeDownOperation,
+    ComposeFiles,
     ComposeImagesOperation,
     ComposeKillOperation,
     ComposeLogsOperation,
@@ -21,6 +22,7 @@ from wingman_core.command.compose_operations import (
     ComposeOperation,
     ComposePauseOperation,
     ComposePsOperation,
+    ComposePullOperation,
     ComposeRead,
     ComposeRemoval,
     ComposeRestartOperation,
@@ -29,6 +31,7 @@ from wingman_core.command.compose_operations import (
     ComposeStopOperation,
     ComposeTopOperation,
     ComposeUnpauseOperation,
+    ComposeUpOperation,
 )
 from wingman_core.command.container_spec import ContainerSpec, Pairs
 from wingman_core.command.frozen import Frozen
@@ -60,6 +63,7 @@ __all__ = [
     "Compose",
     "ComposeAct",
     "ComposeDownOperation",
+    "ComposeFiles",
     "ComposeImagesOperation",
     "ComposeKillOperation",
     "ComposeLogsOperation",
@@ -67,6 +71,7 @@ __all__ = [
     "ComposeOperation",
     "ComposePauseOperation",
     "ComposePsOperation",
+    "ComposePullOperation",
     "ComposeRead",
     "ComposeRemoval",
     "ComposeRestartOperation",
@@ -75,6 +80,7 @@ __all__ = [
     "ComposeStopOperation",
     "ComposeTopOperation",
     "ComposeUnpauseOperation",
+    "ComposeUpOperation",
     "ContainerPruneOperation",
     "ContainerSpec",
     "CreateOperation",

@@ -77,7 +77,7 @@ REFUSED: Final = {
         "it reads the project's files, which only the machine that has them can",
     ),
     **dict.fromkeys(
-        (f"compose {verb}" for verb in ("up", "pull", "scale", "port", "stats", "volumes", "wait", "version", "alpha")),
+        (f"compose {verb}" for verb in ("scale", "port", "stats", "volumes", "wait", "version", "alpha")),
         "it is not served yet; docker's own verbs on the project's containers are",
     ),
     "docker-compose": "write docker compose",

@@ -7,14 +7,19 @@ it is given (I10), never resolves a name again, and never repeats a mutation (I1
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Self
 
-from wingman_core.command import Compose, Operation, Prune, references
+from wingman_core.command import Compose, ComposeFiles, Operation, Prune, references
 from wingman_core.observation import ContainerState, PathState
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
 from wingman_gateway.engine.archive import path_state
 from wingman_gateway.engine.compose import members
+from wingman_gateway.engine.compose_binary import ComposeBinary
+from wingman_gateway.engine.compose_preview import preview_files
+from wingman_gateway.engine.compose_registry import Registered, read_registry
+from wingman_gateway.engine.compose_up import ComposeProjects
 from wingman_gateway.engine.connection import Connection, EngineRefused, Span, no_span
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
 from wingman_gateway.engine.expected_time import expected_time
@@ -36,9 +41,12 @@ __all__ = [
     "Note",
     "Output",
     "Progress",
+    "Registered",
     "Testimony",
+    "read_registry",
 ]
 
+COMPOSE_BINARY: Final = Path("/usr/local/bin/docker-compose")
 TOO_OLD: Final = 400
 """The status with which engines themselves refuse a version."""
 
@@ -47,20 +55,35 @@ class Engine:
     """One Docker engine."""
 
     def __init__(
-        self, connection: Connection, *, now: Callable[[], datetime], limits: Mapping[str, float] = LIMITS
+        self,
+        connection: Connection,
+        *,
+        now: Callable[[], datetime],
+        limits: Mapping[str, float] = LIMITS,
+        projects: ComposeProjects | None = None,
     ) -> None:
         self._connection = connection
-        self._performer = Performer(connection, now=now, limits=limits)
+        self._projects = projects or ComposeProjects(connection, {}, None)
+        self._performer = Performer(connection, self._projects, now=now, limits=limits)
 
     @classmethod
     async def connect(
-        cls, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), span: Span = no_span
+        cls,
+        url: str,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        span: Span = no_span,
+        projects: Mapping[str, Registered] | None = None,
+        compose_binary: Path = COMPOSE_BINARY,
     ) -> Self:
         """Prepare for the engine at ``url``; it need not run yet, ``ping`` tells. Raises ``SettingInvalid``.
 
-        ``span`` opens one for each request: its method and the kind of object, no more.
+        ``span`` opens one for each request: its method and the kind of object, no more. ``projects`` are those whose
+        files ``docker compose up`` and ``pull`` may use, through ``compose_binary``.
         """
-        return cls(Connection.open(url, span), now=now)
+        connection = Connection.open(url, span)
+        binary = ComposeBinary(compose_binary, url)
+        return cls(connection, now=now, projects=ComposeProjects(connection, projects or {}, binary))
 
     async def close(self) -> None:
         """Close every connection; streams that are still read end with ``Unavailable``."""
@@ -83,12 +106,16 @@ class Engine:
             raise EngineRefused(TOO_OLD, too_old)
         if isinstance(op, Prune):
             return await resolve(self._connection, await select(self._connection, op))
+        if isinstance(op, ComposeFiles):
+            return await self._projects.resolve(op)
         if isinstance(op, Compose):
             return await resolve(self._connection, await members(self._connection, op))
         return await resolve(self._connection, references(op))
 
     async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:
         """Say what would stop, drop, depend, be lost, and how long; raise ``TargetRefused`` or ``Unavailable``."""
+        if isinstance(op, ComposeFiles):
+            return await preview_files(self._connection, self._projects, op, targets)
         radius = await preview(self._connection, op, targets)
         return replace(radius, expected_time=await expected_time(self._connection, op, targets))
 

@@ -9,6 +9,7 @@ from typing import Final
 from wingman_core.command import (
     ComposeAct,
     ComposeDownOperation,
+    ComposeFiles,
     ComposeLsOperation,
     ComposeRead,
     ComposeRemoval,
@@ -28,6 +29,7 @@ from wingman_core.target import Target
 from wingman_gateway.engine.act import act_on_containers, execute_in, pull, refusal
 from wingman_gateway.engine.compose import act_on_project, only
 from wingman_gateway.engine.compose_reads import read_project
+from wingman_gateway.engine.compose_up import ComposeProjects
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
 from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.engine.object_acts import ObjectAct, act_on_objects
@@ -62,6 +64,7 @@ LIMITS: Final = {
     **dict.fromkeys(("compose start", "compose stop", "compose restart", "compose kill"), 180.0),
     **dict.fromkeys(("compose pause", "compose unpause", "compose logs"), 120.0),
     **dict.fromkeys(("compose rm", "compose down"), 300.0),
+    **dict.fromkeys(("compose up", "compose pull"), 1800.0),
     "system df": 120.0,
     "wait": 600.0,
     **dict.fromkeys(("container prune", "image prune", "network prune", "volume prune", "system prune"), 600.0),
@@ -82,8 +85,16 @@ Stopping = (
 class Performer:
     """Performs operations on one engine."""
 
-    def __init__(self, connection: Connection, *, now: Callable[[], datetime], limits: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        projects: ComposeProjects,
+        *,
+        now: Callable[[], datetime],
+        limits: Mapping[str, float],
+    ) -> None:
         self._connection = connection
+        self._projects = projects
         self._now = now
         self._limits = limits
 
@@ -109,7 +120,7 @@ class Performer:
                     raise await _overdue(self._connection, op, execution_id, seconds) from error
                 yield event
 
-    def _events(  # noqa: PLR0911 - one return a family of verbs
+    def _events(  # noqa: C901, PLR0911 - one return a family of verbs
         self, op: Operation, targets: Sequence[Target], execution_id: str, note: Note
     ) -> AsyncGenerator[Event]:
         connection = self._connection
@@ -124,6 +135,8 @@ class Performer:
                 return prune(connection, op, targets)
         if isinstance(op, ComposeLsOperation | ComposeRead):
             return read_project(connection, op, targets, self._now)
+        if isinstance(op, ComposeFiles):
+            return self._projects.act(op, targets, note)
         if isinstance(op, ComposeAct | ComposeRemoval):
             return act_on_project(connection, op, targets)
         if isinstance(op, ReadOperation):

@@ -12,9 +12,9 @@ from wingman_core.command import (
     ComposeRemoval,
     ExecOperation,
     KillOperation,
-    Operation,
     PauseOperation,
     Prune,
+    PruneOperation,
     PullOperation,
     RestartOperation,
     RmOperation,
@@ -37,13 +37,30 @@ from wingman_gateway.engine.observe import ReadOperation
 from wingman_gateway.engine.perform import DEFAULT_STOP_SECONDS
 
 EndingOperation = StopOperation | RestartOperation | KillOperation | PauseOperation | RmOperation
+Previewed = (
+    ReadOperation
+    | ObjectRead
+    | ObjectAct
+    | PruneOperation
+    | ComposeLsOperation
+    | ComposeRead
+    | ComposeAct
+    | ComposeRemoval
+    | PullOperation
+    | RunOperation
+    | ExecOperation
+    | StartOperation
+    | UnpauseOperation
+    | EndingOperation
+)
+"""Every operation but those on a project's files: see ``compose_preview``."""
 
 ANONYMOUS: Final = 64
 """Volumes without a name of their own are called by 64 hex digits."""
 
 
 async def preview(  # noqa: PLR0911 - one return a family of verbs
-    connection: Connection, op: Operation, targets: Sequence[Target]
+    connection: Connection, op: Previewed, targets: Sequence[Target]
 ) -> BlastRadius:
     """Say what would stop, which ports drop, who depends on it, what is lost, and whether it can be undone."""
     if isinstance(op, ComposeAct | ComposeRemoval):

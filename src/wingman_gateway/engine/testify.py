@@ -12,7 +12,9 @@ from typing import Final, assert_never
 
 from wingman_core.command import (
     ComposeAct,
+    ComposePullOperation,
     ComposeRemoval,
+    ComposeUpOperation,
     ExecOperation,
     KillOperation,
     Operation,
@@ -28,7 +30,8 @@ from wingman_core.command import (
 )
 from wingman_core.target import Target
 from wingman_gateway.engine.act import EXEC_NOTE, ContainersOperation
-from wingman_gateway.engine.compose import as_containers, only
+from wingman_gateway.engine.compose import as_containers, containers_of, only, service_of
+from wingman_gateway.engine.compose_up import HASH_LABEL, UP_NOTE
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.create import EXECUTION_LABEL
 from wingman_gateway.engine.events import Finding, Outcome, Testimony
@@ -60,6 +63,12 @@ async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
             finding = await _run(connection, op, execution_id, intent_at)
         case PullOperation():
             finding = await _pull(connection, op, targets[0])
+        case ComposePullOperation():
+            fetched = [each for each in only(targets, "image") if each.reference.role == "fetch"]
+            pulls = [(PullOperation(image=each.reference.name), each) for each in fetched]
+            finding = _together([await _pull(connection, *each) for each in pulls], "images")
+        case ComposeUpOperation():
+            finding = await _up(connection, op, notes, intent_at)
         case (
             StartOperation()
             | StopOperation()
@@ -257,6 +266,34 @@ async def _pull(connection: Connection, op: PullOperation, target: Target) -> Fi
     if target.image_digest and target.image_digest in digests:
         return "SUCCEEDED", 0, evidence
     return "UNKNOWN", None, evidence
+
+
+async def _up(connection: Connection, op: ComposeUpOperation, notes: Mapping[str, str], intent_at: datetime) -> Finding:
+    """Compare what runs with the configurations that were noted before Compose was started.
+
+    Compose does several things in turn: what is done in part is open for as long as it may take, then unknown.
+    """
+    if UP_NOTE not in notes:
+        return "FAILED", None, {"said": "nothing was noted, so that Compose was not started"}
+    wanted: dict[str, str] = json.loads(notes[UP_NOTE])
+    found = [each for each in await containers_of(connection, op.project) if service_of(each) in wanted]
+    right = {
+        service_of(each): await _inspect(connection, each["Id"])
+        for each in found
+        if each["State"] == "running" and each["Labels"].get(HASH_LABEL) == wanted[service_of(each)]
+    }
+    started = [engine_time(each["State"]["StartedAt"]) >= intent_at for each in right.values() if each is not None]
+    evidence: JSON = {
+        "project": op.project,
+        "as_wanted": sorted(right),
+        "wanted": sorted(wanted),
+        "started_since": sum(started),
+    }
+    if set(right) == set(wanted):
+        since = all(started) if op.force_recreate else any(started)
+        return ("SUCCEEDED", 0, evidence) if since else ("UNKNOWN", None, evidence)
+    open_still = _without_effect(await engine_now(connection), intent_at, LIMITS[op.verb]) == "RUNNING"
+    return ("RUNNING" if open_still else "UNKNOWN"), None, evidence
 
 
 def _by(since: bool | None, *, absent: Outcome) -> Outcome:  # noqa: FBT001 - three values, not a switch
