@@ -97,10 +97,8 @@ class _Reader:
         if (path, base) in self._seen:
             return
         self._seen.add((path, base))
-        loader = _Loader(self.files[path])
         try:
-            while loader.check_data():
-                document = loader.get_data()
+            for document in yaml.load_all(self.files[path], Loader=_Loader):  # noqa: S506 - a safe loader
                 if isinstance(document, dict):
                     self._document(document, base)
         except (yaml.YAMLError, RecursionError, ValueError) as error:

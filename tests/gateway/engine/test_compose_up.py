@@ -15,8 +15,8 @@ import pytest
 
 from tests.gateway.engine.conftest import Docker, Ran, perform
 from tests.gateway.engine.registry import NAME, serving
-from wingman_core.command import parse
-from wingman_core.errors import Code, SettingInvalid, TargetRefused, Unavailable
+from wingman_core.command import parse, render
+from wingman_core.errors import Code, CommandRefused, SettingInvalid, TargetRefused, Unavailable
 from wingman_core.target import Target, targets_digest
 from wingman_core.verdict import Forbidden
 from wingman_gateway.engine import Engine, Output, Registered, read_registry
@@ -421,3 +421,29 @@ async def test_the_binary_knows_nothing_of_the_gateway_and_ends_with_all_its_pro
 async def test_a_binary_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be started"):
         await ComposeBinary(tmp_path / "none", "unix:///engine.sock").ask(tmp_path, "config")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("-f other.yml {0} up", "the gateway's registry"),
+        ("--env-file x {0} up", "the gateway's registry"),
+        ("--profile x {0} up", "the gateway's registry"),
+        ("{0} up --build", "nothing is built"),
+        ("{0} up -V", "it loses data"),
+        ("{0} up --watch", "always detached"),
+        ("{0} up --pull sometimes", "must be one of"),
+        ("{0} up --force-recreate --no-recreate", "contradict"),
+        ("{0} up --wait-timeout 5", "give both"),
+        ("up", "which project is not said"),
+    ],
+)
+def test_flags_that_are_refused(words: str, reason: str) -> None:
+    with pytest.raises(CommandRefused, match=reason):
+        parse(f"docker compose {words.format('-p shop')}")
+
+
+def test_up_is_always_detached_and_has_one_spelling() -> None:
+    op = parse("docker compose -p shop up -d=false --no-build --pull policy -t 3 web db")
+    assert render(op) == "docker compose --project-name shop up --detach --timeout 3 db web"
+    assert parse(render(op)) == op
