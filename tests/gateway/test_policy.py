@@ -43,6 +43,8 @@ EXAMPLES = {
             "kill",
             "rm",
             "down",
+            "up",
+            "pull",
         ]
     },
     "create": "docker create busybox",

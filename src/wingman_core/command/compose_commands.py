@@ -72,8 +72,8 @@ def _removal_rules(fields: Fields) -> None:
 def _up_rules(fields: Fields) -> None:
     if fields.get("force_recreate") and fields.get("no_recreate"):
         raise BadValue("--force-recreate and --no-recreate contradict each other")
-    if fields.get("wait_timeout") is not None and not fields.get("wait"):
-        raise BadValue("--wait-timeout is the limit of --wait; give both")
+    if not fields.get("wait"):
+        fields.pop("wait_timeout", None)  # it is the limit of --wait, and nothing without it
     fields["detach"] = True
     _rules(fields)
 

@@ -98,7 +98,7 @@ class _Reader:
             return
         self._seen.add((path, base))
         try:
-            for document in yaml.load_all(self.files[path], Loader=_Loader):  # noqa: S506 - a safe loader
+            for document in yaml.load_all(self.files[path], Loader=_Loader):
                 if isinstance(document, dict):
                     self._document(document, base)
         except (yaml.YAMLError, RecursionError, ValueError) as error:

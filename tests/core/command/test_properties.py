@@ -143,6 +143,8 @@ VALUES |= {
     **dict.fromkeys(["ansi", "progress"], st.just("auto")),
     "project-name": st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True),
     "timeout": NUMBER,
+    "wait-timeout": st.integers(1, 90).map(str),
+    "policy": st.sampled_from(["missing", "always", "policy"]),
     "alias": HOST | st.builds("{},x{}".format, HOST, HOST),
     "aux-address": st.builds("{}=172.28.0.9".format, HOST),
     "driver": st.sampled_from(["local", "bridge", "macvlan", "sshfs"]),

@@ -434,7 +434,6 @@ async def test_a_binary_that_is_gone_is_told(tmp_path: Path) -> None:
         ("{0} up --watch", "always detached"),
         ("{0} up --pull sometimes", "must be one of"),
         ("{0} up --force-recreate --no-recreate", "contradict"),
-        ("{0} up --wait-timeout 5", "give both"),
         ("up", "which project is not said"),
     ],
 )
@@ -444,6 +443,6 @@ def test_flags_that_are_refused(words: str, reason: str) -> None:
 
 
 def test_up_is_always_detached_and_has_one_spelling() -> None:
-    op = parse("docker compose -p shop up -d=false --no-build --pull policy -t 3 web db")
+    op = parse("docker compose -p shop up -d=false --no-build --wait-timeout 5 --pull policy -t 3 web db")
     assert render(op) == "docker compose --project-name shop up --detach --timeout 3 db web"
     assert parse(render(op)) == op
