@@ -47,6 +47,8 @@ __all__ = [
 ]
 
 COMPOSE_BINARY: Final = Path("/usr/local/bin/docker-compose")
+FILES_TIME: Final = "unknown: what is fetched, and when each service is ready, no engine knows before"
+"""How long ``docker compose up`` and ``pull`` are expected to take."""
 TOO_OLD: Final = 400
 """The status with which engines themselves refuse a version."""
 
@@ -115,7 +117,8 @@ class Engine:
     async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:
         """Say what would stop, drop, depend, be lost, and how long; raise ``TargetRefused`` or ``Unavailable``."""
         if isinstance(op, ComposeFiles):
-            return await preview_files(self._connection, self._projects, op, targets)
+            radius = await preview_files(self._connection, self._projects, op, targets)
+            return replace(radius, expected_time=FILES_TIME)
         radius = await preview(self._connection, op, targets)
         return replace(radius, expected_time=await expected_time(self._connection, op, targets))
 
