@@ -101,6 +101,71 @@ async def test_from_a_workers_shell_to_a_phone_and_back(tmp_path: Path, engine_u
             subprocess.run(removed, capture_output=True, check=False, timeout=60)
 
 
+async def tapped(telegram: Telegram, chat: Chat, request_id: str, person: Person) -> str:
+    """Approve on the card, with the second tap where HIGH risk asks for one; what Telegram told the person."""
+    shown = await card(telegram, chat, request_id, "Waits for")
+    said = (await telegram.answer(await telegram.taps(person, shown, "Approve"), seconds=60)).text or ""
+    if "HIGH" not in said:
+        return said
+    armed = await telegram.message(
+        chat, lambda m: request_id in m.text and any("Yes" in button.text for button in m.buttons), seconds=60
+    )
+    return (await telegram.answer(await telegram.taps(person, armed, "Yes, approve"), seconds=60)).text or ""
+
+
+async def typed(telegram: Telegram, chat: Chat, request_id: str, person: Person, *, having: str) -> None:
+    """``/approve``, and what the bot asks to send again where the risk is HIGH, until it says ``having``."""
+    await telegram.says(person, chat, f"/approve {request_id}")
+    said = await telegram.message(
+        chat, lambda m: not m.buttons and (having in m.text or "HIGH risk" in m.text), seconds=60
+    )
+    if having not in said.text:
+        await telegram.says(person, chat, next(span for span in said.spans("code") if span.startswith("/approve")))
+        await telegram.message(chat, lambda m: not m.buttons and having in m.text, seconds=60)
+
+
+async def test_two_people_for_what_destroys_and_an_end_for_what_nobody_decides(
+    tmp_path: Path, engine_url: str, busybox: str
+):
+    data_dir = tmp_path / "data"
+    docker = [shutil.which("docker") or "docker", "-H", engine_url]
+    begun = [*docker, "run", "--detach", "--name", "both", busybox, "sleep", "600"]
+    subprocess.run(begun, capture_output=True, check=True, timeout=60)
+    async with telegram_server() as telegram:
+        alice, bob = await telegram.person("Alice"), await telegram.person("Bob")
+        chat, other = await telegram.group("Ops", alice, bob), await telegram.group("Night", alice, bob)
+        said = variables(telegram, chat, (alice, "alice"), (bob, "bob"))
+        said["WINGMAN_TELEGRAM_CHATS"] = f"{chat.id},{other.id}"
+        said |= {"WINGMAN_HIGH_RISK_PEOPLE": "2", "WINGMAN_EXPIRY": "60"}
+        up = Up(data_dir, WINGMAN_DOCKER_HOST=engine_url, **said)
+        try:
+            up.ready()
+            left = asked(data_dir, "docker", "restart", "--time", "1", "both")
+            await card(telegram, chat, left, "Waits for 1 person")
+
+            wanted = asked(data_dir, "docker", "rm", "--force", "both")
+            await card(telegram, chat, wanted, "Waits for 2 people")
+            assert await tapped(telegram, chat, wanted, alice) == "Noted: 1 of 2. 1 person more needed."
+            await card(telegram, chat, wanted, "(1 of 2 so far)")
+            already = "You have decided on this request already; another person is needed."
+            assert await tapped(telegram, chat, wanted, alice) == already
+            await typed(telegram, other, wanted, alice, having=already)
+            assert wingman(data_dir, "run", wanted).returncode == 3
+            await typed(telegram, other, wanted, bob, having="Approved.")
+            await card(telegram, chat, wanted, "✅ Approved")
+            assert wingman(data_dir, "run", wanted).returncode == 0
+            await card(telegram, chat, wanted, "🏁 Finished with exit code 0")
+
+            ended = await telegram.message(chat, lambda m: left in m.text and "⌛ Expired at" in m.text, seconds=120)
+            assert not any("Approve" in button.text for button in ended.buttons)
+            await telegram.says(bob, chat, f"/approve {left}")
+            await telegram.message(chat, lambda m: "the request has expired" in m.text, seconds=60)
+            assert wingman(data_dir, "run", left).returncode == 3
+        finally:
+            assert up.stop() == 0
+            subprocess.run([*docker, "rm", "-f", "both"], capture_output=True, check=False, timeout=60)
+
+
 async def test_operators_come_and_go_with_the_setting(tmp_path: Path):
     data_dir = tmp_path / "data"
     async with telegram_server() as telegram:
