@@ -32,6 +32,8 @@ async def test_a_consumer_is_made_moved_and_found_again(api: Api):
     unknown = await api.call("bot", "GET", PLACE)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "CONSUMER_UNKNOWN")
     await api.asked()
+    async with following(api.url, await api.key("bot"), "?follow=false", after=0) as stream:
+        await stream.rest()  # the event has its number
     made = await put(api, revision=0, cursor=0)
     assert made.status_code == 200, made.text
     view = made.json()

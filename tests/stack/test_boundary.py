@@ -201,10 +201,9 @@ def test_the_gateway_records_its_own_looks_and_the_api_tells_a_violation(stack: 
         with httpx.stream(
             "GET", f"{stack.api}/events", headers={"Authorization": f"Bearer {key}"}, timeout=120, trust_env=False
         ) as events:
-            told = next(
-                line for line in events.iter_lines() if "boundary.violated" in line and line.startswith("data:")
-            )
-        assert json.loads(told.removeprefix("data:"))["reason"] == "PRIVILEGED: watched runs with pid namespace of host"
+            data = (json.loads(line.removeprefix("data:")) for line in events.iter_lines() if line.startswith("data:"))
+            told = next(each for each in data if each["type"] == "boundary.violated" and "watched" in each["reason"])
+        assert told["reason"] == "PRIVILEGED: watched runs with pid namespace of host"
         assert looks()[-1] == ("FAILED", "PRIVILEGED: watched runs with pid namespace of host")
 
 
