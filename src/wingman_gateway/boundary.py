@@ -289,7 +289,8 @@ def _published(container: JSON) -> Iterator[str]:
     bindings = host.get("PortBindings") or {}
     for places in bindings.values():
         for place in places or ():
-            yield f"{place.get('HostIp') or '0.0.0.0'}:{place.get('HostPort') or 'a free port'}"  # noqa: S104
+            port = place.get("HostPort")
+            yield f"{place.get('HostIp') or '0.0.0.0'}:{'a free port' if port in (None, '', '0') else port}"  # noqa: S104
 
 
 def _real(path: str) -> str:

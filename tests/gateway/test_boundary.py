@@ -280,3 +280,11 @@ async def test_a_boundary_that_cannot_be_looked_at_stops_executions_too(
                 refused.append(error)
         assert refused[0].code() is grpc.StatusCode.FAILED_PRECONDITION
         assert "no look at it has succeeded" in str(refused[0].details())
+
+
+def test_a_port_that_the_engine_chooses_is_called_free():
+    stranger = container("stranger")
+    stranger["Mounts"].append(bind("/var/run/docker.sock", "/s"))
+    stranger["HostConfig"]["PortBindings"] = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "0"}]}
+    (finding,) = judge(fleet(*stack().values(), stranger), "wingman-test").findings
+    assert "127.0.0.1:a free port" in finding.what
