@@ -31,15 +31,16 @@ PATHS: Final = (
     "/var/run/docker.sock",
     "/run/docker.sock",
     "/run/user/1000/docker.sock",
-    "/root/.orbstack/run/docker.sock",
-    "/root/.colima/default/docker.sock",
-    "/root/.docker/run/docker.sock",
+    "~root/.orbstack/run/docker.sock",
+    "~root/.colima/default/docker.sock",
+    "~root/.docker/run/docker.sock",
     "/run/host-services/docker.proxy.sock",
     "/run/podman/podman.sock",
     "/run/user/1000/podman/podman.sock",
     "/run/containerd/containerd.sock",
 )
-"""Docker, rootless, OrbStack, Colima, Docker Desktop, podman, containerd; other sockets are found by looking."""
+"""Docker, rootless, OrbStack, Colima, Docker Desktop, podman, containerd; ``~root`` is where the container says.
+Other sockets are found by looking."""
 RIGHTS: Final = ("SYS_PTRACE", "SYS_CHROOT", "DAC_OVERRIDE")
 """To see another process's root directory, and to be root in it."""
 LIMIT: Final = 60.0

@@ -109,7 +109,7 @@ def over_the_network(asked: dict[str, Any], foreign: str) -> Iterator[Way]:
 
 def on_the_file_system(paths: Iterable[str]) -> Iterator[Way]:
     """Yield the ways that lie below the root: known paths, links included, and whatever else is a socket."""
-    for path in sorted({*filter(os.path.exists, paths), *socket_files()}):
+    for path in sorted({*filter(os.path.exists, map(os.path.expanduser, paths)), *socket_files()}):
         yield "unix", path, "answers /_ping", partial(try_unix, path)
 
 
