@@ -16,7 +16,7 @@ from wingman_core.command import (
     VolumeCreateOperation,
     references,
 )
-from wingman_core.command.container_spec import Pairs
+from wingman_core.command.frozen import Pairs
 from wingman_core.target import Reference, Target
 
 PROJECT_LABEL: Final = "com.docker.compose.project"

@@ -4,12 +4,7 @@
 ``operation_digest`` binds it, ``references`` names the objects to resolve, ``facts`` says what it reaches for.
 """
 
-from wingman_core.command.facts import Effect, Facts, facts
-from wingman_core.command.limits import Device, Ulimit
-from wingman_core.command.mounts import Mount, Tmpfs, Volume
-from wingman_core.command.network import Exposed, Network, Port
-from wingman_core.command.object_operations import Prune
-from wingman_core.command.operations import (
+from wingman_core.command.compose_operations import (
     Compose,
     ComposeAct,
     ComposeDownOperation,
@@ -31,50 +26,63 @@ from wingman_core.command.operations import (
     ComposeTopOperation,
     ComposeUnpauseOperation,
     ComposeUpOperation,
-    ContainerPruneOperation,
-    ContainerSpec,
+)
+from wingman_core.command.container_operations import (
     CreateOperation,
     DiffOperation,
     ExecOperation,
+    InspectOperation,
+    KillOperation,
+    LogsOperation,
+    PauseOperation,
+    PortOperation,
+    PsOperation,
+    RenameOperation,
+    RestartOperation,
+    RmOperation,
+    RunOperation,
+    StartOperation,
+    StatsOperation,
+    StopOperation,
+    TopOperation,
+    UnpauseOperation,
+    UpdateOperation,
+    WaitOperation,
+)
+from wingman_core.command.container_spec import (
+    ContainerSpec,
+)
+from wingman_core.command.facts import Effect, Facts, facts
+from wingman_core.command.limits import Device, Ulimit
+from wingman_core.command.mounts import Mount, Tmpfs, Volume
+from wingman_core.command.network import Exposed, Network, Port
+from wingman_core.command.object_operations import (
+    ContainerPruneOperation,
     HistoryOperation,
     ImagePruneOperation,
     ImagesOperation,
     InfoOperation,
-    InspectOperation,
-    KillOperation,
-    LogsOperation,
     NetworkConnectOperation,
     NetworkCreateOperation,
     NetworkDisconnectOperation,
     NetworkLsOperation,
     NetworkPruneOperation,
     NetworkRmOperation,
-    Operation,
-    PauseOperation,
-    PortOperation,
+    Prune,
     PruneOperation,
-    PsOperation,
     PullOperation,
-    RenameOperation,
-    RestartOperation,
     RmiOperation,
-    RmOperation,
-    RunOperation,
-    StartOperation,
-    StatsOperation,
-    StopOperation,
     SystemDfOperation,
     SystemPruneOperation,
     TagOperation,
-    TopOperation,
-    UnpauseOperation,
-    UpdateOperation,
     VersionOperation,
     VolumeCreateOperation,
     VolumeLsOperation,
     VolumePruneOperation,
     VolumeRmOperation,
-    WaitOperation,
+)
+from wingman_core.command.operations import (
+    Operation,
     operation_digest,
 )
 from wingman_core.command.parser import parse, parse_argv

@@ -7,7 +7,7 @@ Which project is always said; there is no directory here that could say it.
 from collections.abc import Callable
 from typing import Final, cast
 
-from wingman_core.command import operations as ops
+from wingman_core.command import compose_operations as compose
 from wingman_core.command.filters import filter_set, project_filter
 from wingman_core.command.flags import Flag, FlagTable
 from wingman_core.command.frozen import Frozen
@@ -94,7 +94,7 @@ def _row(operation: type[Frozen], verb: str, *flags: Flag) -> Command:
 
 COMPOSE_COMMANDS: Final = (
     Command(
-        ops.ComposeLsOperation,
+        compose.ComposeLsOperation,
         ("compose ls",),
         FlagTable(
             (
@@ -107,7 +107,7 @@ COMPOSE_COMMANDS: Final = (
         leading=FlagTable((), interspersed=False),
     ),
     _row(
-        ops.ComposePsOperation,
+        compose.ComposePsOperation,
         "ps",
         switch("all", "all", "a"),
         refused("filter", "name services instead"),
@@ -119,7 +119,7 @@ COMPOSE_COMMANDS: Final = (
         refused("status", "docker ps --filter status=... has it"),
     ),
     _row(
-        ops.ComposeLogsOperation,
+        compose.ComposeLogsOperation,
         "logs",
         refused("follow", "following has no end; read again with --since", "f", switch=True),
         refused("index", "name the container, with docker logs"),
@@ -130,38 +130,38 @@ COMPOSE_COMMANDS: Final = (
         switch("timestamps", "timestamps", "t"),
         setting("until", "until", moment),
     ),
-    _row(ops.ComposeTopOperation, "top"),
-    _row(ops.ComposeImagesOperation, "images", LIST_FORMAT, QUIET),
+    _row(compose.ComposeTopOperation, "top"),
+    _row(compose.ComposeImagesOperation, "images", LIST_FORMAT, QUIET),
     _row(
-        ops.ComposeStartOperation,
+        compose.ComposeStartOperation,
         "start",
         refused("wait", "it waits for health; ask with docker compose ps", switch=True),
         refused("wait-timeout", "it waits for health; ask with docker compose ps"),
     ),
-    _row(ops.ComposeStopOperation, "stop", _TIME),
+    _row(compose.ComposeStopOperation, "stop", _TIME),
     _row(
-        ops.ComposeRestartOperation,
+        compose.ComposeRestartOperation,
         "restart",
         _TIME,
         ignored("no-deps", boolean, switch=True),
     ),
-    _row(ops.ComposePauseOperation, "pause"),
-    _row(ops.ComposeUnpauseOperation, "unpause"),
+    _row(compose.ComposePauseOperation, "pause"),
+    _row(compose.ComposeUnpauseOperation, "unpause"),
     _row(
-        ops.ComposeKillOperation,
+        compose.ComposeKillOperation,
         "kill",
         setting("signal", "signal", optional(signal), "s"),
         refused("remove-orphans", _NO_FILES, switch=True),
     ),
     _row(
-        ops.ComposeRmOperation,
+        compose.ComposeRmOperation,
         "rm",
         switch("force", "force", "f"),
         switch("stop", "stop", "s"),
         switch("volumes", "volumes", "v"),
     ),
     _row(
-        ops.ComposeDownOperation,
+        compose.ComposeDownOperation,
         "down",
         ignored("remove-orphans", boolean, switch=True),
         refused("rmi", "remove images with docker rmi"),
@@ -169,7 +169,7 @@ COMPOSE_COMMANDS: Final = (
         switch("volumes", "volumes", "v"),
     ),
     _row(
-        ops.ComposeUpOperation,
+        compose.ComposeUpOperation,
         "up",
         switch("detach", "detach", "d"),
         switch("force-recreate", "force_recreate"),
@@ -201,7 +201,7 @@ COMPOSE_COMMANDS: Final = (
         refused("yes", "what Compose would ask about is answered with no", "y", switch=True),
     ),
     _row(
-        ops.ComposePullOperation,
+        compose.ComposePullOperation,
         "pull",
         ignored("ignore-buildable", boolean, switch=True),
         switch("ignore-pull-failures", "ignore_pull_failures"),

@@ -2,10 +2,7 @@
 
 from typing import Literal
 
-from wingman_core.command.container_spec import Pairs
-from wingman_core.command.frozen import Frozen
-
-Format = Literal["table", "json"]
+from wingman_core.command.frozen import Format, Frozen, Pairs
 
 
 class ComposeLsOperation(Frozen):

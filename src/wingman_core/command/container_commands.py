@@ -5,7 +5,8 @@ Source: docker/cli v28.2.2 ``cli/command/container`` and ``system/inspect.go``.
 
 from typing import Final, Literal, cast
 
-from wingman_core.command import operations as ops
+from wingman_core.command import container_operations as containers
+from wingman_core.command import object_operations as objects
 from wingman_core.command.filters import filter_set, prune_filter, ps_filter
 from wingman_core.command.flags import Flag, FlagTable
 from wingman_core.command.frozen import Frozen
@@ -153,7 +154,7 @@ def _of_containers(operation: type[Frozen], verb: str, *flags: Flag) -> Command:
 
 CONTAINER_COMMANDS: Final = (
     Command(
-        ops.PsOperation,
+        containers.PsOperation,
         ("ps", "container ls", "container list", "container ps"),
         FlagTable(
             (
@@ -170,14 +171,14 @@ CONTAINER_COMMANDS: Final = (
         rules=_ps_rules,
     ),
     Command(
-        ops.InspectOperation,
+        containers.InspectOperation,
         ("inspect",),
         FlagTable((*_INSPECT_FLAGS, setting("type", "type", one_of("container", "image", "network", "volume")))),
         (_NAMES,),
         rules=_inspect_rules,
     ),
     Command(
-        ops.InspectOperation,
+        containers.InspectOperation,
         ("container inspect",),
         FlagTable(_INSPECT_FLAGS),
         (_NAMES,),
@@ -185,7 +186,7 @@ CONTAINER_COMMANDS: Final = (
         fixed={"type": "container"},
     ),
     Command(
-        ops.InspectOperation,
+        containers.InspectOperation,
         ("image inspect",),
         FlagTable((_INSPECT_FLAGS[0], refused("platform", "the image is shown as the engine has it"))),
         (_NAMES,),
@@ -193,7 +194,7 @@ CONTAINER_COMMANDS: Final = (
         fixed={"type": "image"},
     ),
     Command(
-        ops.InspectOperation,
+        containers.InspectOperation,
         ("volume inspect",),
         FlagTable(_INSPECT_FLAGS[:1]),
         (_NAMES,),
@@ -201,7 +202,7 @@ CONTAINER_COMMANDS: Final = (
         fixed={"type": "volume"},
     ),
     Command(
-        ops.InspectOperation,
+        containers.InspectOperation,
         ("network inspect",),
         FlagTable(
             (
@@ -214,7 +215,7 @@ CONTAINER_COMMANDS: Final = (
         fixed={"type": "network"},
     ),
     Command(
-        ops.LogsOperation,
+        containers.LogsOperation,
         ("logs", "container logs"),
         FlagTable(
             (
@@ -229,21 +230,21 @@ CONTAINER_COMMANDS: Final = (
         (_CONTAINER,),
     ),
     Command(
-        ops.TopOperation,
+        containers.TopOperation,
         ("top", "container top"),
         FlagTable((), interspersed=False),
         (_CONTAINER, Positional("ps_options", free, least=0, many=True)),
         rules=_top_rules,
     ),
     Command(
-        ops.StatsOperation,
+        containers.StatsOperation,
         ("stats", "container stats"),
         FlagTable((switch("all", "all", "a"), LIST_FORMAT, switch("no-stream", "no_stream"), NO_TRUNC)),
         (Positional("containers", container, least=0, many=True),),
         rules=_stats_rules,
     ),
     _of_containers(
-        ops.StartOperation,
+        containers.StartOperation,
         "start",
         refused("attach", "it waits for the container's end; read its output with docker logs", "a", switch=True),
         refused("checkpoint", _EXPERIMENTAL),
@@ -251,13 +252,13 @@ CONTAINER_COMMANDS: Final = (
         _DETACH_KEYS,
         _INTERACTIVE,
     ),
-    _of_containers(ops.StopOperation, "stop", *_STOP_FLAGS),
-    _of_containers(ops.RestartOperation, "restart", *_STOP_FLAGS),
-    _of_containers(ops.KillOperation, "kill", setting("signal", "signal", _kill_signal, "s")),
-    _of_containers(ops.PauseOperation, "pause"),
-    _of_containers(ops.UnpauseOperation, "unpause"),
+    _of_containers(containers.StopOperation, "stop", *_STOP_FLAGS),
+    _of_containers(containers.RestartOperation, "restart", *_STOP_FLAGS),
+    _of_containers(containers.KillOperation, "kill", setting("signal", "signal", _kill_signal, "s")),
+    _of_containers(containers.PauseOperation, "pause"),
+    _of_containers(containers.UnpauseOperation, "unpause"),
     Command(
-        ops.RmOperation,
+        containers.RmOperation,
         ("rm", "container rm", "container remove"),
         FlagTable(
             (
@@ -270,7 +271,7 @@ CONTAINER_COMMANDS: Final = (
         rules=_containers_rules,
     ),
     Command(
-        ops.ExecOperation,
+        containers.ExecOperation,
         ("exec", "container exec"),
         FlagTable(
             (
@@ -290,14 +291,14 @@ CONTAINER_COMMANDS: Final = (
         rules=_exec_rules,
     ),
     Command(
-        ops.RunOperation,
+        containers.RunOperation,
         ("run", "container run"),
         FlagTable((*RUN_FLAGS, _DETACH_KEYS, _INTERACTIVE, _TTY), interspersed=False),
         (Positional("image", image), Positional("command", free, least=0, many=True)),
         rules=run_rules,
     ),
     Command(
-        ops.CreateOperation,
+        containers.CreateOperation,
         ("create", "container create"),
         FlagTable(
             (*(flag for flag in RUN_FLAGS if flag.name not in {"detach", "sig-proxy"}), _INTERACTIVE, _TTY),
@@ -307,21 +308,21 @@ CONTAINER_COMMANDS: Final = (
         rules=run_rules,
     ),
     Command(
-        ops.PortOperation,
+        containers.PortOperation,
         ("port", "container port"),
         FlagTable(()),
         (_CONTAINER, Positional("private", _private_port, least=0)),
     ),
-    Command(ops.DiffOperation, ("diff", "container diff"), FlagTable(()), (_CONTAINER,)),
-    _of_containers(ops.WaitOperation, "wait"),
+    Command(containers.DiffOperation, ("diff", "container diff"), FlagTable(()), (_CONTAINER,)),
+    _of_containers(containers.WaitOperation, "wait"),
     Command(
-        ops.RenameOperation,
+        containers.RenameOperation,
         ("rename", "container rename"),
         FlagTable(()),
         (_CONTAINER, Positional("name", new_name)),
     ),
     Command(
-        ops.UpdateOperation,
+        containers.UpdateOperation,
         ("update", "container update"),
         FlagTable(
             (
@@ -333,7 +334,7 @@ CONTAINER_COMMANDS: Final = (
         rules=_update_rules,
     ),
     Command(
-        ops.ContainerPruneOperation,
+        objects.ContainerPruneOperation,
         ("container prune",),
         FlagTable((several("filter", "filters", prune_filter, filter_set, show=show_pair), FORCE)),
         rules=prune_rules,

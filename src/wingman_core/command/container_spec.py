@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from wingman_core.command.frozen import Frozen
+from wingman_core.command.frozen import Frozen, Pairs
 from wingman_core.command.limits import Device, Ulimit
 from wingman_core.command.mounts import Mount, Tmpfs, Volume
 from wingman_core.command.network import Exposed, Network, Port
 
-Pairs = tuple[tuple[str, str], ...]
 Rates = tuple[tuple[str, int], ...]
 
 

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from wingman_core.command import operations as ops
+from wingman_core.command import compose_operations as compose
+from wingman_core.command import container_operations as containers
+from wingman_core.command import object_operations as objects
 from wingman_core.command.frozen import Frozen
 from wingman_core.command.images import qualified, repository
 from wingman_core.command.object_privileges import connect_privileges, network_privileges, volume_privileges
+from wingman_core.command.operations import Operation
 from wingman_core.command.privileges import exec_privileges, mount_lines, run_privileges, update_privileges
 from wingman_core.command.references import references
 from wingman_core.command.shell_words import shell_words
@@ -41,36 +44,80 @@ class Facts:
 _EFFECTS: Final[Mapping[type[Frozen], Effect]] = {
     **dict.fromkeys(
         (
-            *(ops.PsOperation, ops.LogsOperation, ops.TopOperation, ops.StatsOperation, ops.ImagesOperation),
-            *(ops.InspectOperation, ops.PortOperation, ops.DiffOperation, ops.WaitOperation, ops.HistoryOperation),
-            *(ops.VolumeLsOperation, ops.NetworkLsOperation, ops.InfoOperation, ops.VersionOperation),
-            *(ops.SystemDfOperation, ops.ComposeLsOperation, ops.ComposePsOperation, ops.ComposeLogsOperation),
-            *(ops.ComposeTopOperation, ops.ComposeImagesOperation),
+            *(
+                containers.PsOperation,
+                containers.LogsOperation,
+                containers.TopOperation,
+                containers.StatsOperation,
+                objects.ImagesOperation,
+            ),
+            *(
+                containers.InspectOperation,
+                containers.PortOperation,
+                containers.DiffOperation,
+                containers.WaitOperation,
+                objects.HistoryOperation,
+            ),
+            *(objects.VolumeLsOperation, objects.NetworkLsOperation, objects.InfoOperation, objects.VersionOperation),
+            *(
+                objects.SystemDfOperation,
+                compose.ComposeLsOperation,
+                compose.ComposePsOperation,
+                compose.ComposeLogsOperation,
+            ),
+            *(compose.ComposeTopOperation, compose.ComposeImagesOperation),
         ),
         "read",
     ),
     **dict.fromkeys(
         (
-            *(ops.StartOperation, ops.StopOperation, ops.RestartOperation, ops.KillOperation, ops.PauseOperation),
-            *(ops.UnpauseOperation, ops.ComposeStartOperation, ops.ComposeStopOperation, ops.ComposeRestartOperation),
-            *(ops.ComposePauseOperation, ops.ComposeUnpauseOperation, ops.ComposeKillOperation),
+            *(
+                containers.StartOperation,
+                containers.StopOperation,
+                containers.RestartOperation,
+                containers.KillOperation,
+                containers.PauseOperation,
+            ),
+            *(
+                containers.UnpauseOperation,
+                compose.ComposeStartOperation,
+                compose.ComposeStopOperation,
+                compose.ComposeRestartOperation,
+            ),
+            *(compose.ComposePauseOperation, compose.ComposeUnpauseOperation, compose.ComposeKillOperation),
         ),
         "lifecycle",
     ),
     **dict.fromkeys(
         (
-            *(ops.ExecOperation, ops.RunOperation, ops.CreateOperation, ops.PullOperation, ops.RenameOperation),
-            *(ops.UpdateOperation, ops.TagOperation, ops.VolumeCreateOperation, ops.NetworkCreateOperation),
-            *(ops.NetworkConnectOperation, ops.NetworkDisconnectOperation, ops.ComposeUpOperation),
-            ops.ComposePullOperation,
+            *(
+                containers.ExecOperation,
+                containers.RunOperation,
+                containers.CreateOperation,
+                objects.PullOperation,
+                containers.RenameOperation,
+            ),
+            *(
+                containers.UpdateOperation,
+                objects.TagOperation,
+                objects.VolumeCreateOperation,
+                objects.NetworkCreateOperation,
+            ),
+            *(objects.NetworkConnectOperation, objects.NetworkDisconnectOperation, compose.ComposeUpOperation),
+            compose.ComposePullOperation,
         ),
         "change",
     ),
     **dict.fromkeys(
         (
-            *(ops.RmOperation, ops.RmiOperation, ops.VolumeRmOperation, ops.NetworkRmOperation),
-            *(ops.ContainerPruneOperation, ops.ImagePruneOperation, ops.NetworkPruneOperation),
-            *(ops.VolumePruneOperation, ops.SystemPruneOperation, ops.ComposeRmOperation, ops.ComposeDownOperation),
+            *(containers.RmOperation, objects.RmiOperation, objects.VolumeRmOperation, objects.NetworkRmOperation),
+            *(objects.ContainerPruneOperation, objects.ImagePruneOperation, objects.NetworkPruneOperation),
+            *(
+                objects.VolumePruneOperation,
+                objects.SystemPruneOperation,
+                compose.ComposeRmOperation,
+                compose.ComposeDownOperation,
+            ),
         ),
         "destroy",
     ),
@@ -78,35 +125,35 @@ _EFFECTS: Final[Mapping[type[Frozen], Effect]] = {
 """A verb that is missing here has no effect that anybody may approve: a KeyError, and a test that holds them all."""
 
 
-def facts(op: ops.Operation) -> Facts:  # noqa: PLR0911 - one return a kind of verb
+def facts(op: Operation) -> Facts:  # noqa: PLR0911 - one return a kind of verb
     """State the facts of one operation."""
     effect = _EFFECTS[type(op)]
     match op:
-        case ops.RunOperation() | ops.CreateOperation():
+        case containers.RunOperation() | containers.CreateOperation():
             return Facts(op.verb, effect, run_privileges(op), _run_shell(op), _run_images(op), mount_lines(op))
-        case ops.ExecOperation():
+        case containers.ExecOperation():
             return Facts(op.verb, effect, exec_privileges(op), shell_words(op.command))
-        case ops.PullOperation():
+        case objects.PullOperation():
             return Facts(op.verb, effect, images=(repository(op.image) if op.all_tags else qualified(op.image),))
-        case ops.UpdateOperation():
+        case containers.UpdateOperation():
             return Facts(op.verb, effect, update_privileges(op))
-        case ops.VolumeCreateOperation():
+        case objects.VolumeCreateOperation():
             return Facts(op.verb, effect, volume_privileges(op))
-        case ops.NetworkCreateOperation():
+        case objects.NetworkCreateOperation():
             return Facts(op.verb, effect, network_privileges(op))
-        case ops.NetworkConnectOperation():
+        case objects.NetworkConnectOperation():
             return Facts(op.verb, effect, connect_privileges(op))
         case _:
             named = (each.name for each in references(op) if each.kind == "image")
             return Facts(op.verb, effect, images=tuple(map(qualified, named)))
 
 
-def _run_shell(op: ops.RunOperation | ops.CreateOperation) -> tuple[str, ...]:
+def _run_shell(op: containers.RunOperation | containers.CreateOperation) -> tuple[str, ...]:
     entrypoint = (op.entrypoint,) if op.entrypoint else ()
     health = (f"--health-cmd is run by a shell: {op.health_cmd!a}",) if op.health_cmd else ()
     return shell_words((*entrypoint, *op.command)) + health
 
 
-def _run_images(op: ops.RunOperation | ops.CreateOperation) -> tuple[str, ...]:
+def _run_images(op: containers.RunOperation | containers.CreateOperation) -> tuple[str, ...]:
     mounted = (mount.source for mount in op.mounts if mount.type == "image")
     return tuple(dict.fromkeys(qualified(name) for name in (op.image, *mounted)))

@@ -1,6 +1,12 @@
-"""The one configuration of every model here: frozen, strict, and closed to unknown fields."""
+"""The one configuration of every model here (frozen, strict, closed to unknown fields), and shapes of their fields."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Pairs = tuple[tuple[str, str], ...]
+Format = Literal["table", "json"]
 
 
 class Frozen(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Final, cast
 
-from wingman_core.command import operations as ops
+from wingman_core.command import object_operations as objects
 from wingman_core.command.filters import filter_set, image_filter, prune_filter
 from wingman_core.command.flags import FlagTable
 from wingman_core.command.images import image, image_pattern, is_name_only, remote_image
@@ -54,7 +54,7 @@ def _rmi_rules(fields: Fields) -> None:
 
 IMAGE_COMMANDS: Final = (
     Command(
-        ops.ImagesOperation,
+        objects.ImagesOperation,
         ("images", "image ls", "image list"),
         FlagTable(
             (
@@ -70,7 +70,7 @@ IMAGE_COMMANDS: Final = (
         (Positional("repository", image_pattern, least=0),),
     ),
     Command(
-        ops.PullOperation,
+        objects.PullOperation,
         ("pull", "image pull"),
         FlagTable(
             (
@@ -84,7 +84,7 @@ IMAGE_COMMANDS: Final = (
         rules=_pull_rules,
     ),
     Command(
-        ops.HistoryOperation,
+        objects.HistoryOperation,
         ("history", "image history"),
         FlagTable(
             (
@@ -98,14 +98,14 @@ IMAGE_COMMANDS: Final = (
         (Positional("image", image),),
     ),
     Command(
-        ops.TagOperation,
+        objects.TagOperation,
         ("tag", "image tag"),
         FlagTable((), interspersed=False),
         (Positional("source", image), Positional("target", remote_image)),
         rules=_tag_rules,
     ),
     Command(
-        ops.RmiOperation,
+        objects.RmiOperation,
         ("rmi", "image rm", "image remove"),
         FlagTable(
             (
@@ -118,7 +118,7 @@ IMAGE_COMMANDS: Final = (
         rules=_rmi_rules,
     ),
     Command(
-        ops.ImagePruneOperation,
+        objects.ImagePruneOperation,
         ("image prune",),
         FlagTable(
             (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, Final, cast
 
-from wingman_core.command import operations as ops
+from wingman_core.command import object_operations as objects
 from wingman_core.command.filters import (
     filter_set,
     network_filter,
@@ -148,7 +148,7 @@ _PRUNE: Final = (_filters(prune_filter), FORCE)
 
 VOLUME_COMMANDS: Final = (
     Command(
-        ops.VolumeLsOperation,
+        objects.VolumeLsOperation,
         ("volume ls", "volume list"),
         FlagTable(
             (
@@ -160,7 +160,7 @@ VOLUME_COMMANDS: Final = (
         ),
     ),
     Command(
-        ops.VolumeCreateOperation,
+        objects.VolumeCreateOperation,
         ("volume create",),
         FlagTable(
             (
@@ -175,14 +175,14 @@ VOLUME_COMMANDS: Final = (
         rules=_volume_create_rules,
     ),
     Command(
-        ops.VolumeRmOperation,
+        objects.VolumeRmOperation,
         ("volume rm", "volume remove"),
         FlagTable((switch("force", "force", "f"),)),
         (_VOLUMES,),
         rules=_volumes_rules,
     ),
     Command(
-        ops.VolumePruneOperation,
+        objects.VolumePruneOperation,
         ("volume prune",),
         FlagTable((switch("all", "all", "a"), _filters(volume_prune_filter), FORCE)),
         rules=prune_rules,
@@ -191,12 +191,12 @@ VOLUME_COMMANDS: Final = (
 
 NETWORK_COMMANDS: Final = (
     Command(
-        ops.NetworkLsOperation,
+        objects.NetworkLsOperation,
         ("network ls", "network list"),
         FlagTable((_filters(network_filter, "f"), LIST_FORMAT, NO_TRUNC, QUIET)),
     ),
     Command(
-        ops.NetworkCreateOperation,
+        objects.NetworkCreateOperation,
         ("network create",),
         FlagTable(
             (
@@ -223,7 +223,7 @@ NETWORK_COMMANDS: Final = (
         rules=_network_create_rules,
     ),
     Command(
-        ops.NetworkConnectOperation,
+        objects.NetworkConnectOperation,
         ("network connect",),
         FlagTable(
             (
@@ -240,26 +240,26 @@ NETWORK_COMMANDS: Final = (
         rules=_connect_rules,
     ),
     Command(
-        ops.NetworkDisconnectOperation,
+        objects.NetworkDisconnectOperation,
         ("network disconnect",),
         FlagTable((switch("force", "force", "f"),)),
         (_NETWORK, Positional("container", container)),
     ),
     Command(
-        ops.NetworkRmOperation,
+        objects.NetworkRmOperation,
         ("network rm", "network remove"),
         FlagTable((switch("force", "force", "f"),)),
         (Positional("networks", container, many=True),),
         rules=_networks_rules,
     ),
-    Command(ops.NetworkPruneOperation, ("network prune",), FlagTable(_PRUNE), rules=prune_rules),
+    Command(objects.NetworkPruneOperation, ("network prune",), FlagTable(_PRUNE), rules=prune_rules),
 )
 
 SYSTEM_COMMANDS: Final = (
-    Command(ops.InfoOperation, ("info", "system info"), FlagTable((OBJECT_FORMAT,))),
-    Command(ops.VersionOperation, ("version",), FlagTable((OBJECT_FORMAT,))),
+    Command(objects.InfoOperation, ("info", "system info"), FlagTable((OBJECT_FORMAT,))),
+    Command(objects.VersionOperation, ("version",), FlagTable((OBJECT_FORMAT,))),
     Command(
-        ops.SystemDfOperation,
+        objects.SystemDfOperation,
         ("system df",),
         FlagTable(
             (
@@ -274,7 +274,7 @@ SYSTEM_COMMANDS: Final = (
         ),
     ),
     Command(
-        ops.SystemPruneOperation,
+        objects.SystemPruneOperation,
         ("system prune",),
         FlagTable((switch("all", "all", "a"), *_PRUNE, switch("volumes", "volumes"))),
         rules=prune_rules,

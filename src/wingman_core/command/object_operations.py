@@ -1,14 +1,33 @@
 """Typed operations on images, volumes, networks and the engine as a whole."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from wingman_core.command.frozen import Format, Frozen, Names, Pairs
 
-from wingman_core.command.container_spec import Pairs
-from wingman_core.command.frozen import Frozen
 
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
-Format = Literal["table", "json"]
+class ImagesOperation(Frozen):
+    """``docker images``: list images."""
+
+    verb: Literal["images"] = "images"
+    all: bool = False
+    digests: bool = False
+    filters: Pairs = ()
+    format: Literal["table", "json"] = "table"
+    no_trunc: bool = False
+    quiet: bool = False
+    repository: str = ""
+    """A reference, or a pattern of one; empty for all."""
+
+
+class PullOperation(Frozen):
+    """``docker pull``."""
+
+    verb: Literal["pull"] = "pull"
+    all_tags: bool = False
+    platform: str = ""
+    quiet: bool = False
+    image: str
+    """With tag or digest, unless all tags are pulled."""
 
 
 class HistoryOperation(Frozen):
@@ -203,4 +222,24 @@ class SystemPruneOperation(Prune):
 
 PruneOperation = (
     ContainerPruneOperation | ImagePruneOperation | NetworkPruneOperation | VolumePruneOperation | SystemPruneOperation
+)
+
+ObjectOperation = (
+    ImagesOperation
+    | PullOperation
+    | HistoryOperation
+    | TagOperation
+    | RmiOperation
+    | VolumeLsOperation
+    | VolumeCreateOperation
+    | VolumeRmOperation
+    | NetworkLsOperation
+    | NetworkCreateOperation
+    | NetworkConnectOperation
+    | NetworkDisconnectOperation
+    | NetworkRmOperation
+    | InfoOperation
+    | VersionOperation
+    | SystemDfOperation
+    | PruneOperation
 )

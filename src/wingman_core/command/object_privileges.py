@@ -6,7 +6,8 @@ Fails towards present (I4): drivers and options that are listed as harmless are 
 from collections.abc import Iterator
 from typing import Final
 
-from wingman_core.command import operations as ops
+from wingman_core.command import object_operations as objects
+from wingman_core.command.frozen import Pairs
 
 _HARMLESS_NETWORK_DRIVERS: Final = frozenset({"bridge", "overlay"})
 _HARMLESS_NETWORK_OPTIONS_WORDS: Final = """
@@ -18,22 +19,22 @@ _MEMORY: Final = "tmpfs"
 _SIZES: Final = frozenset({"size", "o", "type", "device"})
 
 
-def volume_privileges(op: ops.VolumeCreateOperation) -> tuple[str, ...]:
+def volume_privileges(op: objects.VolumeCreateOperation) -> tuple[str, ...]:
     """Return every line that holds of ``volume create``."""
     return tuple(_volume(op))
 
 
-def network_privileges(op: ops.NetworkCreateOperation) -> tuple[str, ...]:
+def network_privileges(op: objects.NetworkCreateOperation) -> tuple[str, ...]:
     """Return every line that holds of ``network create``."""
     return tuple(_network(op))
 
 
-def connect_privileges(op: ops.NetworkConnectOperation) -> tuple[str, ...]:
+def connect_privileges(op: objects.NetworkConnectOperation) -> tuple[str, ...]:
     """Return every line that holds of ``network connect``."""
     return tuple(_options(op.driver_options))
 
 
-def _volume(op: ops.VolumeCreateOperation) -> Iterator[str]:
+def _volume(op: objects.VolumeCreateOperation) -> Iterator[str]:
     if op.driver != "local":
         yield f"volume driver {op.driver}"
     options = dict(op.options)
@@ -46,7 +47,7 @@ def _volume(op: ops.VolumeCreateOperation) -> Iterator[str]:
             yield f"volume option {name}={value}"
 
 
-def _network(op: ops.NetworkCreateOperation) -> Iterator[str]:
+def _network(op: objects.NetworkCreateOperation) -> Iterator[str]:
     if op.driver not in _HARMLESS_NETWORK_DRIVERS:
         yield f"network driver {op.driver}"
     if op.ipam_driver != "default":
@@ -55,5 +56,5 @@ def _network(op: ops.NetworkCreateOperation) -> Iterator[str]:
     yield from _options(op.options)
 
 
-def _options(options: ops.Pairs) -> Iterator[str]:
+def _options(options: Pairs) -> Iterator[str]:
     yield from (f"network option {name}={value}" for name, value in options if name not in _HARMLESS_NETWORK_OPTIONS)

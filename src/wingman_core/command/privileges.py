@@ -9,7 +9,9 @@ import posixpath
 from collections.abc import Iterator
 from typing import Final
 
-from wingman_core.command import operations as ops
+from wingman_core.command import container_operations as containers
+from wingman_core.command.container_spec import ContainerSpec
+from wingman_core.command.frozen import Pairs
 from wingman_core.command.limits import Ulimit
 from wingman_core.command.mounts import Mount, show_volume
 from wingman_core.command.network import container_of
@@ -32,24 +34,24 @@ _ENGINE_DIRECTORIES: Final = frozenset({"/", "/run", "/var", "/var/run"})
 _ENGINE_VARIABLES: Final = frozenset({"DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINERD_ADDRESS"})
 
 
-def exec_privileges(op: ops.ExecOperation) -> tuple[str, ...]:
+def exec_privileges(op: containers.ExecOperation) -> tuple[str, ...]:
     """Return every line that holds of ``exec``, sorted, once."""
     privileged = {"--privileged"} if op.privileged else set()
     return tuple(sorted({*privileged, *_user(op.user), *_environment(op.env)}))
 
 
-def run_privileges(op: ops.ContainerSpec) -> tuple[str, ...]:
+def run_privileges(op: ContainerSpec) -> tuple[str, ...]:
     """Return every line that holds of ``run``, sorted, once."""
     found = [*_kernel(op), *_namespaces(op), *_devices(op), *_storage(op), *_engine(op)]
     return tuple(sorted({*found, *_user(op.user), *_environment(op.env)}))
 
 
-def update_privileges(op: ops.UpdateOperation) -> tuple[str, ...]:
+def update_privileges(op: containers.UpdateOperation) -> tuple[str, ...]:
     """Return every line that holds of ``update``."""
     return ("real-time scheduling",) if op.cpu_rt_runtime or op.cpu_rt_period else ()
 
 
-def mount_lines(op: ops.ContainerSpec) -> tuple[str, ...]:
+def mount_lines(op: ContainerSpec) -> tuple[str, ...]:
     """Return what ``run`` mounts, one line each: ``bind /etc:/host:ro``, ``volume data:/srv``, ``tmpfs /tmp``."""
     lines = [f"{'bind' if volume.is_bind else 'volume'} {show_volume(volume)}" for volume in op.volumes]
     for mount in op.mounts:
@@ -72,11 +74,11 @@ def _user(user: str) -> Iterator[str]:
         yield f"user {user}"
 
 
-def _environment(env: ops.Pairs) -> Iterator[str]:
+def _environment(env: Pairs) -> Iterator[str]:
     yield from (f"engine's address in {name}" for name, _ in env if name.upper() in _ENGINE_VARIABLES)
 
 
-def _kernel(op: ops.ContainerSpec) -> Iterator[str]:
+def _kernel(op: ContainerSpec) -> Iterator[str]:
     if op.privileged:
         yield "--privileged"
     yield from (f"capability {name}" for name in op.cap_add)
@@ -91,19 +93,19 @@ def _kernel(op: ops.ContainerSpec) -> Iterator[str]:
     yield from (f"scheduling before others by ulimit {limit.name}" for limit in op.ulimits if _outranks(limit))
 
 
-def _namespaces(op: ops.ContainerSpec) -> Iterator[str]:
+def _namespaces(op: ContainerSpec) -> Iterator[str]:
     modes = (("pid", op.pid), ("ipc", op.ipc), ("uts", op.uts), ("userns", op.userns), ("cgroupns", op.cgroupns))
     for name, mode in (*modes, *(("network", network.name) for network in op.networks)):
         if mode == "host" or container_of(mode):
             yield f"{name} namespace of {mode}"
 
 
-def _devices(op: ops.ContainerSpec) -> Iterator[str]:
+def _devices(op: ContainerSpec) -> Iterator[str]:
     yield from (f"device {device.source}" for device in op.devices)
     yield from (f"device rule {rule}" for rule in op.device_cgroup_rules)
 
 
-def _storage(op: ops.ContainerSpec) -> Iterator[str]:
+def _storage(op: ContainerSpec) -> Iterator[str]:
     binds = [volume.source for volume in op.volumes if volume.is_bind]
     binds += [mount.source for mount in op.mounts if mount.type == "bind"]
     for source in binds:
@@ -117,7 +119,7 @@ def _storage(op: ops.ContainerSpec) -> Iterator[str]:
         yield f"volume driver {op.volume_driver}"
 
 
-def _engine(op: ops.ContainerSpec) -> Iterator[str]:
+def _engine(op: ContainerSpec) -> Iterator[str]:
     if op.runtime:
         yield f"runtime {op.runtime}"
     if op.cgroup_parent:
