@@ -9,7 +9,7 @@ is started, a peer's binds through ``--volumes-from``, a volume whose driver opt
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from wingman_core.command import compose_operations as compose
 from wingman_core.command import container_operations as containers
@@ -44,80 +44,63 @@ class Facts:
 _EFFECTS: Final[Mapping[type[Frozen], Effect]] = {
     **dict.fromkeys(
         (
-            *(
-                containers.PsOperation,
-                containers.LogsOperation,
-                containers.TopOperation,
-                containers.StatsOperation,
-                objects.ImagesOperation,
-            ),
-            *(
-                containers.InspectOperation,
-                containers.PortOperation,
-                containers.DiffOperation,
-                containers.WaitOperation,
-                objects.HistoryOperation,
-            ),
-            *(objects.VolumeLsOperation, objects.NetworkLsOperation, objects.InfoOperation, objects.VersionOperation),
-            *(
-                objects.SystemDfOperation,
-                compose.ComposeLsOperation,
-                compose.ComposePsOperation,
-                compose.ComposeLogsOperation,
-            ),
-            *(compose.ComposeTopOperation, compose.ComposeImagesOperation),
+            containers.PsOperation,
+            containers.LogsOperation,
+            containers.TopOperation,
+            containers.StatsOperation,
+            containers.InspectOperation,
+            containers.PortOperation,
+            containers.DiffOperation,
+            containers.WaitOperation,
+            objects.ImagesOperation,
+            objects.HistoryOperation,
+            objects.VolumeLsOperation,
+            objects.NetworkLsOperation,
+            objects.InfoOperation,
+            objects.VersionOperation,
+            objects.SystemDfOperation,
+            compose.ComposeLsOperation,
+            *get_args(compose.ComposeRead),
         ),
         "read",
     ),
     **dict.fromkeys(
         (
-            *(
-                containers.StartOperation,
-                containers.StopOperation,
-                containers.RestartOperation,
-                containers.KillOperation,
-                containers.PauseOperation,
-            ),
-            *(
-                containers.UnpauseOperation,
-                compose.ComposeStartOperation,
-                compose.ComposeStopOperation,
-                compose.ComposeRestartOperation,
-            ),
-            *(compose.ComposePauseOperation, compose.ComposeUnpauseOperation, compose.ComposeKillOperation),
+            containers.StartOperation,
+            containers.StopOperation,
+            containers.RestartOperation,
+            containers.KillOperation,
+            containers.PauseOperation,
+            containers.UnpauseOperation,
+            *get_args(compose.ComposeAct),
         ),
         "lifecycle",
     ),
     **dict.fromkeys(
         (
-            *(
-                containers.ExecOperation,
-                containers.RunOperation,
-                containers.CreateOperation,
-                objects.PullOperation,
-                containers.RenameOperation,
-            ),
-            *(
-                containers.UpdateOperation,
-                objects.TagOperation,
-                objects.VolumeCreateOperation,
-                objects.NetworkCreateOperation,
-            ),
-            *(objects.NetworkConnectOperation, objects.NetworkDisconnectOperation, compose.ComposeUpOperation),
-            compose.ComposePullOperation,
+            containers.ExecOperation,
+            containers.RunOperation,
+            containers.CreateOperation,
+            containers.RenameOperation,
+            containers.UpdateOperation,
+            objects.PullOperation,
+            objects.TagOperation,
+            objects.VolumeCreateOperation,
+            objects.NetworkCreateOperation,
+            objects.NetworkConnectOperation,
+            objects.NetworkDisconnectOperation,
+            *get_args(compose.ComposeFiles),
         ),
         "change",
     ),
     **dict.fromkeys(
         (
-            *(containers.RmOperation, objects.RmiOperation, objects.VolumeRmOperation, objects.NetworkRmOperation),
-            *(objects.ContainerPruneOperation, objects.ImagePruneOperation, objects.NetworkPruneOperation),
-            *(
-                objects.VolumePruneOperation,
-                objects.SystemPruneOperation,
-                compose.ComposeRmOperation,
-                compose.ComposeDownOperation,
-            ),
+            containers.RmOperation,
+            objects.RmiOperation,
+            objects.VolumeRmOperation,
+            objects.NetworkRmOperation,
+            *get_args(objects.PruneOperation),
+            *get_args(compose.ComposeRemoval),
         ),
         "destroy",
     ),
