@@ -15,7 +15,8 @@ import asyncpg
 
 from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_core.proofs import Position, consistency_proof, inclusion_proof, wanted, wanted_between
-from wingman_gateway.audit_store import GONE, Connection, Pool
+from wingman_gateway.audit_ledger import Connection
+from wingman_gateway.audit_store import GONE, Pool
 
 READERS: Final = 2
 READ_SECONDS: Final = 10.0

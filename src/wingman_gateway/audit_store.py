@@ -11,18 +11,17 @@ and an INTENT that did arrive is reconciled.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from operator import itemgetter
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wingman_core.audit_record import COLUMNS, AuditRecord, RecordKind, from_bytes
+from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.checkpoint import Checkpoint, sign_checkpoint
-from wingman_core.errors import CapabilityRefused, Code, LogCorrupt, Unavailable, WingmanError
-from wingman_core.translog import Frontier, Node, leaf_hash, peak_positions
+from wingman_core.errors import Code, LogCorrupt, Unavailable, WingmanError
+from wingman_core.translog import Frontier, peak_positions
+from wingman_gateway.audit_batch import Plan, Waiting, planned
+from wingman_gateway.audit_ledger import Connection, Ledger, read_ledger
 
 BATCH: Final = 128
 """Rows in one transaction, at most."""
@@ -45,20 +44,6 @@ READ_NODES: Final = """
 SELECT n.level, n.index, n.hash FROM audit_node n
 JOIN unnest($1::integer[], $2::bigint[]) AS w (level, index) ON n.level = w.level AND n.index = w.index
 """
-READ_SPENT: Final = """
-SELECT jti, approval_id FROM execution_audit
-WHERE kind = 'INTENT' AND (jti = ANY($1) OR approval_id = ANY($2))
-"""
-READ_OUTCOMES: Final = """
-SELECT execution_id, position FROM execution_audit
-WHERE kind IN ('RESULT', 'RECONCILED') AND execution_id = ANY($1)
-"""
-READ_DOUBTFUL: Final = """
-SELECT execution_id FROM execution_audit AS outcome
-WHERE kind IN ('RESULT', 'RECONCILED') AND outcome = 'UNKNOWN' AND execution_id = ANY($1) AND NOT EXISTS (
-    SELECT FROM execution_audit AS settled
-    WHERE settled.execution_id = outcome.execution_id AND settled.kind = 'SETTLED')
-"""
 READ_OPEN: Final = """
 SELECT record FROM execution_audit AS intent
 WHERE kind = 'INTENT' AND NOT EXISTS (
@@ -67,38 +52,6 @@ WHERE kind = 'INTENT' AND NOT EXISTS (
 ORDER BY position
 """
 APPEND: Final = "SELECT audit_append($1, $2, $3, $4::execution_audit[], $5, $6, $7, $8, $9)"
-TABLE_ORDER: Final = (
-    "position",
-    "version",
-    "kind",
-    "execution_id",
-    "approval_id",
-    "jti",
-    "worker",
-    "environment",
-    "command",
-    "operation_digest",
-    "targets",
-    "target_digest",
-    "decision_digest",
-    "deciders",
-    "outcome",
-    "reason",
-    "exit_code",
-    "duration_ms",
-    "output_excerpt",
-    "output_digest",
-    "token_hash",
-    "client",
-    "evidence",
-    "created_at",
-    "record",
-    "leaf_hash",
-)
-"""The table's columns, in the order in which a row is sent."""
-OUTCOME_KINDS: Final = frozenset({RecordKind.RESULT, RecordKind.RECONCILED})
-_BESIDE: Final = ("position", "created_at", "record", "leaf_hash")
-_in_order = itemgetter(*((*_BESIDE, *COLUMNS).index(name) for name in TABLE_ORDER))
 ALIVE: Final = "SELECT 1"
 SESSION: Final = {
     "application_name": "wingman-gateway",
@@ -115,7 +68,6 @@ SESSION: Final = {
 # A connection that dies shows as any of these, the driver's own state machine included.
 GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
@@ -135,16 +87,6 @@ async def open_pool(url: str, password: str, *, command_seconds: float = COMMIT_
 
 async def _as_it_is(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Reset nothing between two users of a connection: none of them sets anything that outlives its transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A record in the queue, and who waits for its position."""
-
-    record: AuditRecord
-    data: bytes
-    position: "asyncio.Future[int]"
-    since: float
 
 
 def _nobody_counts(_rows: int, _seconds: float) -> None:
@@ -172,7 +114,7 @@ class AuditStore:
         self._key = key
         self._commit_seconds = commit_seconds
         self._committed = committed
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._frontier = Frontier()
         self._writer: asyncio.Task[None] | None = None
 
@@ -192,7 +134,7 @@ class AuditStore:
             await asyncio.wait({self._writer})
             self._writer = None
         while not self._queue.empty():
-            _tell(self._queue.get_nowait(), _unavailable("the gateway stops"))
+            self._queue.get_nowait().tell(_unavailable("the gateway stops"))
 
     async def append(self, record: AuditRecord) -> int:
         """Commit one record and return its position; an outcome that the log has already returns that one's.
@@ -201,7 +143,7 @@ class AuditStore:
         the database did not take it, ``LogCorrupt`` where the log is not what this process knows it to be.
         """
         # A record that has no bytes fails its own caller, and nobody else's batch.
-        waiting = _Waiting(record, record.to_bytes(), asyncio.get_running_loop().create_future(), time.monotonic())
+        waiting = Waiting(record, record.to_bytes(), asyncio.get_running_loop().create_future(), time.monotonic())
         self._queue.put_nowait(waiting)
         return await waiting.position
 
@@ -226,7 +168,7 @@ class AuditStore:
             raise _unavailable(type(error).__name__) from error
 
     async def _write_forever(self) -> None:
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         try:
             while True:
                 batch = [await self._queue.get()]
@@ -235,9 +177,9 @@ class AuditStore:
                 await self._write(batch)
         finally:
             for waiting in batch:
-                _tell(waiting, _unavailable("the gateway stops"))
+                waiting.tell(_unavailable("the gateway stops"))
 
-    async def _write(self, batch: Sequence[_Waiting]) -> None:
+    async def _write(self, batch: Sequence[Waiting]) -> None:
         """Commit a batch and tell each waiter its own answer; the writer itself never fails."""
         answers: Sequence[int | WingmanError]
         try:
@@ -251,9 +193,9 @@ class AuditStore:
             answers, self._frontier = plan.answers, plan.frontier
             self._committed(len(batch), time.monotonic() - batch[0].since)
         for waiting, answer in zip(batch, answers, strict=True):
-            _tell(waiting, answer)
+            waiting.tell(answer)
 
-    async def _commit(self, batch: Sequence[_Waiting]) -> "_Plan":
+    async def _commit(self, batch: Sequence[Waiting]) -> Plan:
         async with self._pool.acquire() as connection:
             # 1. Mostly nobody else has appended, and nobody has lost: then one round trip is all.
             if plan := await self._at_once(connection, batch):
@@ -264,22 +206,22 @@ class AuditStore:
                 # 3. The head, and whether it is the one that was signed.
                 frontier = await self._read_frontier(connection)
                 # 4. Who has lost already: known under the lock, so that one loser does not abort the others.
-                plan = _plan(batch, frontier, await _read_ledger(connection, [waiting.record for waiting in batch]))
+                plan = planned(batch, frontier, await read_ledger(connection, [waiting.record for waiting in batch]))
                 if plan.rows and not await self._append(connection, frontier, plan):
                     raise _corrupt("its head is not the one that was just read", frontier.size)
                 return plan
 
-    async def _at_once(self, connection: Connection, batch: Sequence[_Waiting]) -> "_Plan | None":
+    async def _at_once(self, connection: Connection, batch: Sequence[Waiting]) -> Plan | None:
         """Append the batch as if nobody had lost; None where it was not taken: who lost is known behind the lock."""
         if any(waiting.record.kind is RecordKind.SETTLED for waiting in batch):
             return None  # what may be settled, only the log knows
-        plan = _plan(batch, self._frontier, _Ledger(set(), set(), {}, set()))
+        plan = planned(batch, self._frontier, Ledger())
         try:
             return plan if await self._append(connection, self._frontier, plan) else None
         except asyncpg.UniqueViolationError:
             return None
 
-    async def _append(self, connection: Connection, frontier: Frontier, plan: "_Plan") -> bool:
+    async def _append(self, connection: Connection, frontier: Frontier, plan: Plan) -> bool:
         """Append rows, nodes, and one checkpoint over them; False where the head is not the frontier's."""
         checkpoint = Checkpoint(self._origin, plan.frontier.size, plan.frontier.root())
         appended: bool = await connection.fetchval(
@@ -312,91 +254,6 @@ class AuditStore:
         return frontier
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What a batch adds to the log, and the answer to each who waits."""
-
-    answers: list[int | WingmanError]
-    rows: list[tuple[object, ...]]
-    nodes: list[Node]
-    frontier: Frontier
-
-
-def _plan(batch: Sequence[_Waiting], frontier: Frontier, ledger: "_Ledger") -> _Plan:
-    """Return what the batch adds behind a frontier, by what the ledger knows to be spent."""
-    plan = _Plan([], [], [], frontier)
-    for waiting in batch:
-        answer = ledger.admit(waiting.record, frontier.size)
-        plan.answers.append(answer)
-        if answer == frontier.size:
-            leaf = leaf_hash(waiting.data)
-            plan.rows.append(_row(frontier.size, waiting.record, waiting.data, leaf))
-            frontier, completed = frontier.append(leaf)
-            plan.nodes.extend(completed)
-    return replace(plan, frontier=frontier)
-
-
-@dataclass(slots=True)
-class _Ledger:
-    """What is spent and which executions have an outcome, the batch so far included."""
-
-    tokens: set[str]
-    approvals: set[str]
-    outcomes: dict[str, int]
-    doubtful: set[str]
-    """Executions whose outcome is UNKNOWN and not settled."""
-
-    def admit(self, record: AuditRecord, position: int) -> int | WingmanError:
-        """Return ``position`` and remember the record, or say why it is not written."""
-        match record.kind:
-            case RecordKind.INTENT:
-                if record.jti in self.tokens:
-                    return CapabilityRefused(
-                        Code.TOKEN_SPENT, "the token was used already", hint="an approval runs once; ask again"
-                    )
-                if record.approval_id in self.approvals:
-                    return CapabilityRefused(
-                        Code.APPROVAL_SPENT, "the approval was used already", hint="an approval runs once; ask again"
-                    )
-                self.tokens.add(record.jti)
-                self.approvals.add(record.approval_id)
-            case RecordKind.RESULT | RecordKind.RECONCILED:
-                return self.outcomes.setdefault(record.execution_id, position)
-            case RecordKind.SETTLED:
-                if record.execution_id not in self.doubtful:
-                    return WingmanError(
-                        Code.OUTCOME_KNOWN,
-                        "no outcome of this execution is open to be settled",
-                        hint="see wingman audit tail, or the execution's receipt",
-                    )
-                self.doubtful.remove(record.execution_id)
-            case RecordKind.REFUSED | RecordKind.BOUNDARY:
-                return position
-            case _:
-                assert_never(record.kind)
-        return position
-
-
-async def _read_ledger(connection: Connection, records: Sequence[AuditRecord]) -> _Ledger:
-    intents = [record for record in records if record.kind is RecordKind.INTENT]
-    endings = [record.execution_id for record in records if record.kind in OUTCOME_KINDS]
-    settling = [record.execution_id for record in records if record.kind is RecordKind.SETTLED]
-    spent, outcomes, doubtful = [], [], []
-    if intents:
-        jtis, approvals = [record.jti for record in intents], [record.approval_id for record in intents]
-        spent = await connection.fetch(READ_SPENT, jtis, approvals)
-    if endings:
-        outcomes = await connection.fetch(READ_OUTCOMES, endings)
-    if settling:
-        doubtful = await connection.fetch(READ_DOUBTFUL, settling)
-    return _Ledger(
-        doubtful={row["execution_id"] for row in doubtful},
-        tokens={row["jti"] for row in spent},
-        approvals={row["approval_id"] for row in spent},
-        outcomes={row["execution_id"]: row["position"] for row in outcomes},
-    )
-
-
 async def _read_peaks(connection: Connection, size: int) -> tuple[bytes, ...]:
     wanted = peak_positions(size)
     interior = [peak for peak in wanted if peak[0]]
@@ -407,22 +264,6 @@ async def _read_peaks(connection: Connection, size: int) -> tuple[bytes, ...]:
         if (level, index) not in found:
             raise _corrupt(f"the tree's node {index} of level {level} is missing", index << level)
     return tuple(found[peak] for peak in wanted)
-
-
-def _row(position: int, record: AuditRecord, data: bytes, leaf: bytes) -> tuple[object, ...]:
-    """Return the values of one row in ``TABLE_ORDER``."""
-    beside = (position, datetime.fromisoformat(record.created_at), data, leaf)
-    row: tuple[object, ...] = _in_order((*beside, *record.columns()))
-    return row
-
-
-def _tell(waiting: _Waiting, answer: int | WingmanError) -> None:
-    if waiting.position.done():
-        return
-    if isinstance(answer, WingmanError):
-        waiting.position.set_exception(answer)
-    else:
-        waiting.position.set_result(answer)
 
 
 def _unavailable(why: str) -> Unavailable:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import grpc
@@ -30,6 +29,7 @@ from wingman_gateway.audit_log import AuditLog
 from wingman_gateway.audit_store import AuditStore, Pool, open_pool
 from wingman_gateway.boundary_watch import BoundaryWatch, Seen
 from wingman_gateway.callers import Callers
+from wingman_gateway.certificates import Credentials
 from wingman_gateway.engine import Engine as DockerEngine
 from wingman_gateway.engine import read_registry
 from wingman_gateway.execution import Engine as Acting
@@ -48,7 +48,7 @@ from wingman_gateway.records import Records
 from wingman_gateway.refusals import Refusals
 from wingman_gateway.reload import Reloads, Watched
 from wingman_gateway.servicer import Admission, AuditServicer, Edge, Servicer
-from wingman_gateway.settings import Settings, checkpoint_key, load, tls_files, token_keys
+from wingman_gateway.settings import Settings, checkpoint_key, load, token_keys
 from wingman_gateway.settlement import Settler
 from wingman_gateway.tracing import OFF, Tracing, traced
 from wingman_rpc.v1 import gateway_pb2, gateway_pb2_grpc
@@ -236,53 +236,6 @@ class Gateway:
                 await self._status.set(SERVICE, status)
                 if fit and self._settings.health_file is not None:
                     self._settings.health_file.touch()
-
-
-class Credentials:
-    """The server's certificate, read again when its files change."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Read the files; raise ``SettingInvalid`` if they cannot be used."""
-        self._settings = settings
-        self._paths = (settings.tls_key, settings.tls_cert, settings.tls_ca)
-        self._seen = self._stamp()
-        self._configuration = self._read()
-
-    def for_server(self) -> grpc.ServerCredentials:
-        """Return credentials that require a client certificate of the CA."""
-        return grpc.dynamic_ssl_server_credentials(
-            self._configuration,
-            self._renewed,  # type: ignore[arg-type]  # None says unchanged; the stubs do not know
-            require_client_authentication=True,
-        )
-
-    def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Return the new configuration if the files changed and are usable; asked at every handshake."""
-        stamp = self._stamp()
-        if stamp == self._seen:
-            return None
-        try:
-            configuration = self._read()
-        except SettingInvalid:
-            # Half of a renewal: the old pair serves until the new one is whole.
-            return None
-        self._seen = stamp
-        return configuration
-
-    def _stamp(self) -> tuple[int, ...]:
-        return tuple(_changed_at(path) for path in self._paths)
-
-    def _read(self) -> grpc.ServerCertificateConfiguration:
-        key, chain, authority = tls_files(self._settings)
-        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authority)
-
-
-def _changed_at(path: Path) -> int:
-    """Return when a file changed, in nanoseconds; 0 where it cannot be told, as in the midst of a renewal."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 async def serve(settings: Settings, log: FilteringBoundLogger) -> None:

@@ -16,7 +16,8 @@ from wingman_core.canonical import rfc3339
 from wingman_core.checkpoint import Checkpoint, sign_checkpoint
 from wingman_core.claims import Decider
 from wingman_core.translog import Frontier, Node, leaf_hash
-from wingman_gateway.audit_store import APPEND_LOCK, LOCK_LOG, TABLE_ORDER, _row
+from wingman_gateway.audit_batch import TABLE_ORDER, row_of
+from wingman_gateway.audit_store import APPEND_LOCK, LOCK_LOG
 
 BATCH: Final = 20_000
 COVERED: Final = 50
@@ -78,7 +79,7 @@ async def write_log(
         for record in (next(source) for _ in range(min(BATCH, rows - frontier.size))):
             data = record.to_bytes()
             leaf = leaf_hash(data)
-            lines.append(_row(frontier.size, record, data, leaf))
+            lines.append(row_of(frontier.size, record, data, leaf))
             completed: tuple[Node, ...]
             frontier, completed = frontier.append(leaf)
             nodes.extend((node.level, node.index, node.hash) for node in completed)

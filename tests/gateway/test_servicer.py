@@ -18,8 +18,8 @@ from wingman_core.command import operation_digest, parse
 from wingman_core.errors import Code
 from wingman_core.target import targets_digest
 from wingman_gateway.audit_store import APPEND_LOCK
+from wingman_gateway.certificates import Credentials
 from wingman_gateway.engine.events import Event, Exit, Note
-from wingman_gateway.server import Credentials
 from wingman_gateway.servicer import STATUS
 from wingman_gateway.settings import Settings
 from wingman_rpc.v1 import gateway_pb2 as pb
