@@ -11,6 +11,8 @@ from wingman_cli.instance import Instance
 from wingman_cli.stack.environment import PORTS, Environment
 
 BIN = Path(sys.executable).parent
+NOT_AN_OPERATORS = ("WINGMAN_", "DOCKER_", "MAKE", "MFLAGS")
+"""How variables begin that the test's own caller has set; a make called by another says which directory it enters."""
 
 
 class Stack:
@@ -22,7 +24,7 @@ class Stack:
         self.secrets_file = self.environment.secrets_file
         self.said = ""
         """What the first start printed."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("WINGMAN_", "DOCKER_"))}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(NOT_AN_OPERATORS)}
         self.environ = clean | machine | {"DOCKER_HOST": machine["WINGMAN_DOCKER_HOST"], "COLUMNS": "200"}
         self.port = int(machine.get(self.environment.port_variable, PORTS[name]))
         self.api = f"http://127.0.0.1:{self.port}"
