@@ -1,5 +1,6 @@
 """Clients that ask, run and read without a pause, and send again what was not answered."""
 
+import json
 import threading
 import time
 import uuid
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+
+from tests.cli.running import until
 
 PATIENCE = 120.0
 PAUSE = 0.2
@@ -100,3 +103,32 @@ def under_load(api: str, key: Callable[[], str], *, clients: int = 2) -> Iterato
         load.over.set()
         for thread in threads:
             thread.join(PATIENCE + 30)
+
+
+def replaced_key(api: str, keys: Callable[..., str]) -> Load:
+    """Replace a worker's key while its clients work, as docs/day-two.md has it; return what became of their work.
+
+    ``keys`` runs ``wingman keys`` and returns what it prints.
+    """
+    old = json.loads(keys("create", "load", "--role", "worker", "--json"))
+    in_use = str(old["key"])
+    with under_load(api, lambda: in_use) as load:
+        assert load.began.wait(60)
+        new = json.loads(keys("rotate", old["id"], "--overlap", "1h", "--json"))
+        assert [who(api, each["key"]) for each in (old, new)] == [(200, "load"), (200, "load")], "both are taken"
+        in_use = str(new["key"])
+        load.on(60)
+        keys("revoke", old["id"])
+        until(lambda: who(api, old["key"]) == (401, "KEY_INVALID"), 10)
+        told = load.done
+        load.on(60)
+    assert who(api, new["key"]) == (200, "load")
+    assert load.done > told > 0, "it went on before and after"
+    return load
+
+
+def who(api: str, key: str) -> tuple[int, str]:
+    """Ask the API whose key it is: the status, and the person or the error's code."""
+    answer = httpx.get(f"{api}/whoami", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+    said = answer.json()
+    return answer.status_code, str(said["person"] if answer.is_success else said["code"])

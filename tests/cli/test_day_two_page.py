@@ -10,7 +10,10 @@ from tests.conftest import REPOSITORY
 from wingman_cli.main import app
 
 PAGE = (REPOSITORY / "docs" / "day-two.md").read_text()
-SHOWN = [line.split("#")[0].split() for line in PAGE.splitlines() if line.startswith("    ")]
+INSIDE = "docker compose -f deploy/compose/docker-compose.prd.yml -p wingman-prd exec -T api "
+SHOWN = [
+    line.split("#")[0].removeprefix(f"    {INSIDE}").split() for line in PAGE.splitlines() if line.startswith("    ")
+]
 
 
 @pytest.mark.parametrize("words", [words for words in SHOWN if words[0] == "wingman"], ids=" ".join)

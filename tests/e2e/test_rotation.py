@@ -12,7 +12,7 @@ import pytest
 
 from tests.bot.telegram_server.client import Telegram, telegram_server
 from tests.bot.telegram_server.wire import Chat, Person
-from tests.cli.load import under_load
+from tests.cli.load import replaced_key, under_load
 from tests.cli.running import Up, wingman
 from tests.e2e.test_telegram import variables
 from tests.gateway.conftest import execute, new_approval, refusal
@@ -148,6 +148,15 @@ async def test_certificates(world: World):
     assert not (world.instance.pki / "next").exists()
     issued = wingman(world.up.data_dir, "pki", "issue", "tool/other")
     assert issued.returncode == 0, "the new CA issues"
+
+
+async def test_api_keys(world: World):
+    def keys(*words: str) -> str:
+        done = wingman(world.up.data_dir, "keys", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert replaced_key(world.up.api, keys).lost == []
 
 
 async def test_bot_token(world: World):

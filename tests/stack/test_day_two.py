@@ -9,7 +9,7 @@ import httpx
 
 from tests.bot.telegram_server.client import Telegram
 from tests.bot.telegram_server.wire import Chat, Person
-from tests.cli.load import Load, under_load
+from tests.cli.load import Load, replaced_key, under_load
 from tests.e2e.test_backup import approves
 from tests.e2e.test_telegram import card
 from tests.stack.running import BIN, Stack
@@ -124,6 +124,10 @@ def test_certificates(stack: Stack):
     assert (stack.instance.pki / "ca.crt").read_text().count("BEGIN CERTIFICATE") == 1
     for service in ("api", "execution-gateway"):
         assert stack.inside(service, "cat", "/run/wingman/ca.crt") == (stack.instance.pki / "ca.crt").read_text()
+
+
+def test_api_keys(stack: Stack):
+    assert replaced_key(stack.api, lambda *words: stack.inside("api", "wingman", "keys", *words)).lost == []
 
 
 async def test_bot_token(stack: Stack, telegram: Telegram, operators: tuple[Chat, Person]):
