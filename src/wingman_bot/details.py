@@ -1,4 +1,4 @@
-"""What a card leaves to those who want to know exactly: full ids, digests, labels, and all that happened."""
+"""What a card leaves to those who want to know exactly: digests, labels, and all that happened."""
 
 from collections.abc import Iterator
 

@@ -13,7 +13,7 @@ from aiogram.utils.formatting import Bold, Code, Pre, Text
 from wingman_bot.buttons import short_digest
 from wingman_bot.lookalikes import lookalikes
 from wingman_bot.views import Command, Decision, Execution, Request, Target
-from wingman_bot.wording import SHORT_DIGEST, block, clock, cut, date, heading, line, people, quoted, seconds
+from wingman_bot.wording import block, clock, cut, date, heading, line, people, quoted, seconds
 from wingman_core.approval import person_key
 
 LIGHTS: Final = {"LOW": "🟢", "MEDIUM": "🟡", "HIGH": "🔴"}
@@ -170,15 +170,15 @@ def command(number: int, found: Command, room: Room, *, several: bool) -> Iterat
 
 
 def target(found: Target) -> str:
-    """Return which object it is, exactly enough to tell it from any other."""
+    """Return which object it is, by its full id and its image's full digest."""
     name = found.reference if found.name in {"", found.reference} else f"{found.reference} = {found.name}"
     parts = [line(name)]
     if found.id:
-        parts.append(f"id {line(found.id.removeprefix('sha256:'))[:SHORT_DIGEST]}")
+        parts.append(f"id {line(found.id)}")
     if found.image:
         parts.append(f"image {line(found.image)}")
     if found.image_digest:
-        parts.append(f"digest {line(found.image_digest.removeprefix('sha256:'))[:SHORT_DIGEST]}")
+        parts.append(f"digest {line(found.image_digest)}")
     if found.project:
         parts.append(f"project {line(found.project)}")
     if found.state:

@@ -16,7 +16,6 @@ from wingman_core.characters import written_out
 
 BAR: Final = "┃ "
 """How each line begins that a worker wrote."""
-SHORT_DIGEST: Final = 12
 
 
 def line(text: str) -> str:

@@ -1,6 +1,7 @@
 """What people see of requests, risks and executions, as Rich renderables.
 
-Guarantees: text that workers wrote is shown as text (no markup, no control characters), a command is never cut.
+Guarantees: text that workers wrote is shown as text (no markup, no control characters); ids, digests and commands are
+whole, however narrow the terminal is.
 """
 
 from collections.abc import Iterable
@@ -8,7 +9,7 @@ from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from wingman_api.approvals.schemas import HistoryView, RequestView, RiskView
@@ -35,8 +36,6 @@ COLOURS: Final = {
     "people": "yellow",
     "forbidden": "red",
 }
-SHORT_ID: Final = 12
-SHORT_DIGEST: Final = 24
 
 
 def word(text: str) -> Text:
@@ -49,6 +48,7 @@ def request_card(request: RequestView, history: Iterable[HistoryView] = ()) -> R
     facts = _facts()
     _row(facts, "status", word(request.status.value), _people(request))
     _row(facts, "worker", _text(request.worker_id), _by(request))
+    _row(facts, "task", _text(request.task_name))
     _row(facts, "instruction", _text(request.instruction))
     _row(facts, "risk", risk_line(request.risk))
     _row(facts, "until" if request.decided_at is None else "decided", _when(request))
@@ -56,20 +56,25 @@ def request_card(request: RequestView, history: Iterable[HistoryView] = ()) -> R
         said = f"{decision.person} {decision.decision}d at {decision.decided_at:%H:%M:%S} UTC ({decision.channel})"
         _row(facts, "decision", _text(f"{said}: {decision.note}" if decision.note else said))
     parts: list[RenderableType] = [facts]
-    parts += [preview_card(command.preview, title=command.approval_id) for command in request.commands]
+    parts += [preview_card(command.preview, command.approval_id) for command in request.commands]
     if not request.commands:
         parts.append(Text("no command: a sign-off, nothing will run", style="dim"))
     lines = [f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.event} by {entry.actor}" for entry in history]
     parts += [_text(line, style="dim") for line in lines]
-    return Panel(Group(*parts), title=_text(f"{request.id}  {request.task_name}"), title_align="left")
+    return Panel(Group(*parts), title=_text(request.id), title_align="left")
 
 
-def preview_card(preview: PreviewView, *, title: str = "") -> RenderableType:
+def preview_card(preview: PreviewView, approval_id: str = "") -> RenderableType:
     """Return a command, what it names, what it does, and what the policy says."""
     facts = _facts()
+    if approval_id:
+        _row(facts, "approval", _text(approval_id))
     _row(facts, "command", _text(preview.canonical_command, style="bold"))
     for target in preview.targets:
         _row(facts, target.kind, _target(target))
+        for name, value in (("id", target.id), ("image digest", target.image_digest)):
+            if value:
+                _row(facts, name, _text(value))
     radius = preview.blast_radius
     undo = "can be undone" if radius.reversible else "cannot be undone"
     _row(facts, "effect", _text(f"{radius.summary} ({preview.facts.effect}, {undo})"))
@@ -86,7 +91,7 @@ def preview_card(preview: PreviewView, *, title: str = "") -> RenderableType:
         if lines:
             _row(facts, name, _text(", ".join(lines)))
     _row(facts, "policy", verdict_line(preview.verdict))
-    return Panel(facts, title=_text(title) if title else None, title_align="left", border_style="dim")
+    return Panel(facts, border_style="dim")
 
 
 def verdict_line(verdict: VerdictView) -> Text:
@@ -106,21 +111,15 @@ def risk_line(risk: RiskView) -> Text:
     return line
 
 
-def pending_table(requests: Iterable[RequestView]) -> Table:
-    """Return one line a request."""
-    table = Table(Column("id", no_wrap=True), "worker", "risk", "people", "until", Column("command", overflow="fold"))
+def pending_list(requests: Iterable[RequestView]) -> Text:
+    """Return a line a request, and one below for each of its commands, which nothing in it can end."""
+    lines: list[Text] = []
     for request in requests:
-        commands = "\n".join(command.command for command in request.commands) or f"({request.task_name})"
-        people = f"{request.people_approved}/{request.people_needed}"
-        table.add_row(
-            request.id,
-            _text(request.worker_id),
-            word(request.risk.level),
-            people,
-            f"{request.expires_at:%H:%M:%S}",
-            _text(commands),
-        )
-    return table
+        until = f"  until {request.expires_at:%H:%M:%S} UTC"
+        lines.append(Text.assemble(request.id, "  ", word(request.risk.level), _people(request), until))
+        asked = [each.command for each in request.commands] or [f"({request.task_name})"]
+        lines += [Text("  " + visible(f"{request.worker_id}: {each}").replace("\n", "\\n")) for each in asked]
+    return Text("\n").join(lines)
 
 
 def execution_card(execution: ExecutionView) -> RenderableType:
@@ -135,7 +134,8 @@ def execution_card(execution: ExecutionView) -> RenderableType:
     for record in (execution.intent, execution.result):
         if record is not None:
             when = f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC"
-            _row(facts, record.kind, Text(f"position {record.position}, {when}, leaf {_short(record.leaf_hash)}"))
+            _row(facts, record.kind, Text(f"position {record.position}, {when}"))
+            _row(facts, "leaf", Text(record.leaf_hash))
     for name, digest in (
         ("operation", execution.operation_digest),
         ("target", execution.target_digest),
@@ -143,7 +143,7 @@ def execution_card(execution: ExecutionView) -> RenderableType:
         ("output", execution.output_digest),
     ):
         if digest:
-            _row(facts, name, Text(f"sha256 {_short(digest)}"))
+            _row(facts, name, Text(f"sha256:{digest}"))
     if execution.evidence:
         _row(facts, "evidence", _text(execution.evidence))
     if execution.checkpoint:
@@ -151,14 +151,8 @@ def execution_card(execution: ExecutionView) -> RenderableType:
     return Panel(facts, title=_text(execution.execution_id), title_align="left")
 
 
-def _short(digest: str) -> str:
-    """Return the beginning of a digest; programs get all of it."""
-    return f"{digest[:SHORT_DIGEST]}..."
-
-
 def _target(target: TargetView) -> Text:
-    short = target.id.removeprefix("sha256:")[:SHORT_ID]
-    words = [target.name or target.reference, short or "(nothing there yet)", target.image, target.state]
+    words = [target.name or target.reference, "" if target.id else "(nothing there yet)", target.image, target.state]
     words += [f"project {target.project}"] if target.project else []
     words += [f"holds {', '.join(target.privileges)}"] if target.privileges else []
     return _text("  ".join(part for part in words if part))

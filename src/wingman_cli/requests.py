@@ -59,10 +59,10 @@ def pending(
     session: Session = context.obj
     with session.client(OPERATOR) as client:
         answer = client.pending(limit)
-    from wingman_cli.cards import pending_table
+    from wingman_cli.cards import pending_list
 
     screen = Screen(as_json=as_json)
-    screen.show(answer, pending_table(answer.pending) if answer.pending else "Nothing is pending.")
+    screen.show(answer, pending_list(answer.pending) if answer.pending else "Nothing is pending.")
 
 
 def show(

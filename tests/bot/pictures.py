@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.bot.requests import command, decision, execution, request, target
 from wingman_bot.cards import Card, card
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-WIDTH, MARGIN, PADDING, LINE, SIZE = 616, 14, 16, 21, 14
+WIDTH, MARGIN, PADDING, LINE, SIZE = 640, 14, 16, 21, 14
 BUTTON, GAP = 36, 6
 FONT = f'font-family="system-ui, sans-serif" font-size="{SIZE}"'
 CHARACTER = {"": 6.9, "bold": 7.9, "code": 7.9, "pre": 7.9}
@@ -43,7 +44,7 @@ def pictures() -> dict[str, Picture]:
     """The pictures by their file's name."""
     remove = command(
         text="docker rm --force --volumes db",
-        targets=[resolved("db", "postgres:17", "9f86d081884c7d659a2f", "5891b5b522d5df086d0f")],
+        targets=[resolved("db", "postgres:17")],
         facts={"effect": "destroy", "privileges": [], "shell": [], "mounts": []},
         blast_radius={
             "summary": "db is killed and removed",
@@ -68,7 +69,7 @@ def pictures() -> dict[str, Picture]:
         people_approved=1,
         decisions=[decision("alice", note="backup checked")],
     )
-    restart = command(targets=[resolved("web", "nginx:1.27", "2c26b46b68ffc68ff99b", "fcde2b2edba56bf408601fb7")])
+    restart = command(targets=[resolved("web", "nginx:1.27")])
     waiting = request(id=REQUEST, commands=[restart])
     finished = request(
         id=REQUEST,
@@ -86,9 +87,10 @@ def pictures() -> dict[str, Picture]:
     }
 
 
-def resolved(name: str, image: str, id_: str, digest: str) -> dict[str, object]:
+def resolved(name: str, image: str) -> dict[str, object]:
     """A container as it was resolved."""
-    return target(reference=name, name=name, image=image, id=id_, image_digest=f"sha256:{digest}")
+    made, image_made = (sha256(word.encode()).hexdigest() for word in (name, image))
+    return target(reference=name, name=name, image=image, id=made, image_digest=f"sha256:{image_made}")
 
 
 def svg(picture: Picture) -> str:

@@ -23,7 +23,7 @@ Digest {short_digest(request())}
 
 Command
 docker restart --time 10 web
-container web, id aaaaaaaaaaaa, image nginx:1.27, digest bbbbbbbbbbbb, project shop, running
+container web, id {"a" * 64}, image nginx:1.27, digest sha256:{"b" * 64}, project shop, running
 Effect: web restarts (lifecycle, can be undone)
 Expected time: 0 to 10 s to end: web has 10 s, then killed
 Stops: web
@@ -141,7 +141,7 @@ def test_what_a_command_touches():
     text = text_of(request(commands=[command(**preview)]))
     for each in (
         "container job (new: does not exist yet)",
-        "container web = web-1, id aaaaaaaaaaaa, image nginx:1.27, digest bbbbbbbbbbbb, project shop, running",
+        f"container web = web-1, id {'a' * 64}, image nginx:1.27, digest sha256:{'b' * 64}, project shop, running",
         "Effect: (destroy, cannot be undone)",
         "Data lost: volume db",
         "Privileges: --privileged, docker socket mounted",
@@ -149,6 +149,15 @@ def test_what_a_command_touches():
         "Mounts: /etc:/etc",
     ):
         assert f"\n{each}\n" in text
+
+
+def test_many_objects_are_all_in_the_document_by_their_full_ids():
+    ids = [f"{number:064x}" for number in range(1, 41)]
+    shown = card(request(commands=[command(targets=[target(id=each) for each in ids])]), {}, ["alice"])
+    assert sizeof(shown.body.text) <= LONGEST
+    assert shown.document is not None
+    whole = shown.document.data.decode()
+    assert all(f", id {each}, image nginx:1.27, digest sha256:{'b' * 64}," in whole for each in ids)
 
 
 def test_who_asked_where_that_is_another():

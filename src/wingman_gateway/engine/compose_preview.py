@@ -13,7 +13,6 @@ from wingman_gateway.engine.compose_up import ComposeProjects, changes, meant
 from wingman_gateway.engine.connection import JSON, Connection
 from wingman_gateway.engine.preview import preview
 
-SHORT_DIGEST: Final = 12
 WORDS: Final = ("creates", "recreates", "starts", "leaves")
 
 
@@ -22,7 +21,7 @@ async def preview_files(
 ) -> BlastRadius:
     """Say what would be created, recreated, started, left and removed, and from which files; changes nothing."""
     model = await projects.model(op.project)
-    files = f" Files: {', '.join(f'{path} sha256:{sha[:SHORT_DIGEST]}' for path, sha in model.files)}."
+    files = f" Files: {', '.join(f'{path} sha256:{sha}' for path, sha in model.files)}."
     images = _images(targets)
     if isinstance(op, ComposePullOperation):
         return BlastRadius(f"The project {op.project}: {images or 'Fetches nothing.'}{files}", reversible=True)
