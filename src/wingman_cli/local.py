@@ -57,6 +57,8 @@ PRIVATE: Final = ("WINGMAN_", "DB_PASSWORD", "BOT_TOKEN")
 """What no process inherits from the shell: each gets its own, and nothing else of it."""
 ROOTS: Final = "WINGMAN_CLAIM_ROOTS"
 HOSTS: Final = "WINGMAN_CLAIM_HOSTS"
+COMPOSE: Final = ("WINGMAN_COMPOSE_PROJECTS", "WINGMAN_COMPOSE_BINARY")
+"""The gateway's settings that the shell may give."""
 SCRATCH: Final = "/tmp"  # noqa: S108 - where claims are looked at, not where anything is written
 
 
@@ -106,6 +108,7 @@ class Local:
         self._inherited = {name: value for name, value in environ.items() if not name.startswith(PRIVATE)}
         self._tuning = tuning(environ)
         self._claims = claim_settings(plan.instance, environ, here=Path.cwd(), home=Path.home())
+        self._compose = {name: environ[name] for name in COMPOSE if name in environ}
         self._stack = AsyncExitStack()
         self._postgres = EmbeddedPostgres(plan.instance.postgres, passwords={})
         self.supervisor: Final = Supervisor(plan.instance.directory, tell=tell, grace=GRACE)
@@ -203,6 +206,7 @@ class Local:
             WINGMAN_LOG_ID=instance.log_id(),
             WINGMAN_POLICY_DIR=str(instance.policies.absolute()),
             WINGMAN_JOURNAL=str(instance.journal.absolute()),
+            **self._compose,
         )
 
     def _api_service(self, listen: str, gateway: str) -> Service:

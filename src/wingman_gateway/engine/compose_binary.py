@@ -2,12 +2,13 @@
 
 Guarantees: it gets the engine's address and nothing else of the gateway's environment, a private empty directory as its
 home, and the Compose file on standard input or from a private copy; its whole process group ends with the call,
-however that ends.
+however that ends, and it ends with the gateway, however that ends (``tied``).
 """
 
 import asyncio
 import os
 import signal
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from wingman_core.errors import Code, Unavailable
+from wingman_gateway.engine import tied
 from wingman_gateway.engine.events import Event, Exit, Output
 
 MODEL_SECONDS: Final = 20.0
@@ -61,11 +63,13 @@ class ComposeBinary:
 
     @asynccontextmanager
     async def _started(self, arguments: Sequence[str], home: Path) -> AsyncIterator[Process]:
-        words = ("--ansi", "never", "--progress", "plain", *arguments)
+        words = (str(self._path), "--ansi", "never", "--progress", "plain", *arguments)
         environment = {"DOCKER_HOST": self._engine_url, "HOME": str(home), "DOCKER_CONFIG": str(home)}
         try:
+            await asyncio.to_thread(os.stat, self._path)  # what is started here is an interpreter, which is there
             process = await asyncio.create_subprocess_exec(
-                self._path,
+                sys.executable,
+                *("-I", "-S", tied.__file__, str(os.getpid())),
                 *words,
                 stdin=PIPE,
                 stdout=PIPE,

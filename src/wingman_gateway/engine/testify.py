@@ -271,7 +271,8 @@ async def _pull(connection: Connection, op: PullOperation, target: Target) -> Fi
 async def _up(connection: Connection, op: ComposeUpOperation, notes: Mapping[str, str], intent_at: datetime) -> Finding:
     """Compare what runs with the configurations that were noted before Compose was started.
 
-    Compose does several things in turn: what is done in part is open for as long as it may take, then unknown.
+    Compose does several things in turn, and ends with the gateway (``tied``): what is done in part is open for as
+    long as the engine may be at what it was asked last, such as to stop a container, then unknown.
     """
     if UP_NOTE not in notes:
         return "FAILED", None, {"said": "nothing was noted, so that Compose was not started"}
@@ -292,7 +293,8 @@ async def _up(connection: Connection, op: ComposeUpOperation, notes: Mapping[str
     if set(right) == set(wanted):
         since = all(started) if op.force_recreate else any(started)
         return ("SUCCEEDED", 0, evidence) if since else ("UNKNOWN", None, evidence)
-    open_still = _without_effect(await engine_now(connection), intent_at, LIMITS[op.verb]) == "RUNNING"
+    last = DEFAULT_STOP_SECONDS if op.time is None else op.time
+    open_still = _without_effect(await engine_now(connection), intent_at, last) == "RUNNING"
     return ("RUNNING" if open_still else "UNKNOWN"), None, evidence
 
 
