@@ -11,13 +11,14 @@ a policy shows as forbidden unless another permit covers it; write names into fo
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import cedarpy
 
 from wingman_core.approval import person_key
-from wingman_core.command import Operation, facts
+from wingman_core.command import Facts, Operation, facts
 from wingman_core.target import Target
 from wingman_core.verdict import Automatic, Forbidden, NeedsPeople, Verdict
 from wingman_gateway.policy_cases import check_cases
@@ -26,6 +27,8 @@ from wingman_gateway.resources import Entity, resources_of
 
 MOST_PEOPLE: Final = 5
 """Nobody is asked for more; a policy that wants more counts as forbidding."""
+REMEMBERED: Final = 128
+"""Answers kept by all that was asked, as long as the policies are these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Policy:
     def __init__(self, files: PolicyFiles, environment: str) -> None:
         self._files = files
         self._environment = environment
+        # An agent asks for the same few things on the same few objects.
+        self._answers = lru_cache(REMEMBERED)(self._evaluate)
 
     @classmethod
     def load(cls, directory: Path, environment: str) -> Self:
@@ -69,7 +74,7 @@ class Policy:
     ) -> Allowed | Denied:
         """Judge with the people who approved, by name; the worker's own approval does not count."""
         names = _people(approvals) - _people([worker])
-        answers = self._ask(op, resources_of(op, targets), worker, _approvals(len(names), sorted(names)))
+        answers = self._answers(facts(op), resources_of(op, targets), worker, _People(len(names), tuple(sorted(names))))
         for answer in answers:
             if not answer.allowed:
                 verdict = self.verdict(op, targets, worker)
@@ -80,10 +85,10 @@ class Policy:
 
     def verdict(self, op: Operation, targets: Sequence[Target], worker: str) -> Verdict:
         """Find how many people it needs: the smallest number, from 0, with which every object's answer is yes."""
-        refused = resources_of(op, targets)
+        known, refused = facts(op), resources_of(op, targets)
         for count in range(MOST_PEOPLE + 1):
-            people = _approvals(count, [f"person-{number}" for number in range(count)])
-            answers = self._ask(op, refused, worker, people)
+            people = _People(count, tuple(f"person-{number}" for number in range(count)))
+            answers = self._answers(known, refused, worker, people)
             # What is allowed with fewer people is asked no more: the last to be allowed decides.
             refused = tuple(each for each, answer in zip(refused, answers, strict=True) if not answer.allowed)
             if not refused:
@@ -92,15 +97,23 @@ class Policy:
         last = next(answer for answer in answers if not answer.allowed)
         return Forbidden(last.policies, last.reason)
 
-    def _ask(
-        self, op: Operation, resources: Sequence[Entity], worker: str, approvals: dict[str, Any]
-    ) -> list["_Answer"]:
-        """Ask for each resource, with these approvals."""
-        context = self._context(op, approvals)
+    def _evaluate(
+        self, known: Facts, resources: tuple[Entity, ...], worker: str, people: "_People"
+    ) -> tuple["_Answer", ...]:
+        """Have Cedar answer; all that it is told is in the arguments, or stays what it is."""
+        context = {
+            "environment": self._environment,
+            "effect": known.effect,
+            "approvals": {"people": people.number, "names": list(people.names)},
+            "privileges": list(known.privileges),
+            "shell": list(known.shell),
+            "images": list(known.images),
+            "mounts": list(known.mounts),
+        }
         requests = [
             {
                 "principal": {"type": "Worker", "id": worker},
-                "action": {"type": "Action", "id": op.verb},
+                "action": {"type": "Action", "id": known.verb},
                 "resource": resource.uid,
                 "context": context,
             }
@@ -108,19 +121,7 @@ class Policy:
         ]
         entities = [Entity("Worker", worker).json(), *(resource.json() for resource in resources)]
         results = cedarpy.is_authorized_batch(requests, self._files.policies, entities, self._files.schema)
-        return [self._answer(result) for result in results]
-
-    def _context(self, op: Operation, approvals: dict[str, Any]) -> dict[str, Any]:
-        known = facts(op)
-        return {
-            "environment": self._environment,
-            "effect": known.effect,
-            "approvals": approvals,
-            "privileges": list(known.privileges),
-            "shell": list(known.shell),
-            "images": list(known.images),
-            "mounts": list(known.mounts),
-        }
+        return tuple(self._answer(result) for result in results)
 
     def _answer(self, result: cedarpy.AuthzResult) -> "_Answer":
         if result.diagnostics.errors:
@@ -130,6 +131,14 @@ class Policy:
         ids = sorted(result.diagnostics.id_annotations_by_reason.values())
         reasons = " ".join(dict.fromkeys(self._files.rules[each].reason for each in ids))
         return _Answer(allowed=result.allowed, policies=tuple(ids), reason=reasons or "No policy permits this.")
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Those who approved: how many, and their names where they are known."""
+
+    number: int
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,3 @@ def _people(names: Iterable[str]) -> set[str]:
         with suppress(ValueError):
             people.add(person_key(name))
     return people
-
-
-def _approvals(people: int, names: Sequence[str]) -> dict[str, Any]:
-    return {"people": people, "names": list(names)}

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from unittest.mock import Mock
 
+import cedarpy
 import pytest
 
 from wingman_core.command import Operation, RunOperation, facts, parse
@@ -214,6 +216,28 @@ def test_labels_of_what_would_be_created_are_its_tags(test: Policy) -> None:
         ("wingman-container",),
         "This is one of Wingman's own containers, or claims to be; Wingman does not touch itself.",
     )
+
+
+def test_what_was_asked_before_is_answered_alike_and_what_differs_in_anything_is_asked_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy, asked = Policy.load(SHIPPED, "test"), Mock(wraps=cedarpy.is_authorized_batch)
+    monkeypatch.setattr(cedarpy, "is_authorized_batch", asked)
+    op = parse("docker stop web")
+    web = Target(Reference("container", "web"), id="1" * 64, name="web", state="running")
+    first = policy.decide(op, (web,), "worker", ["Alice"])
+    assert isinstance(first, Allowed)
+    assert policy.decide(parse("docker stop web"), (replace(web),), "worker", ["Alice"]) == first
+    assert asked.call_count == 1
+    others = [
+        policy.decide(op, (replace(web, labels=(("wingman.role", "api"),)),), "worker", ["Alice"]),
+        policy.decide(op, (replace(web, privileges=("--privileged",)),), "worker", ["Alice"]),
+        policy.decide(op, (replace(web, name="wingman-api-test"),), "worker", ["Alice"]),
+        policy.decide(op, (web,), "Alice", ["Alice"]),
+        policy.decide(op, (web,), "worker", []),
+    ]
+    assert asked.call_count > len(others)
+    assert [type(other) for other in others] == [Denied, Allowed, Denied, Denied, Denied]
 
 
 @pytest.mark.parametrize("worker", ["", 'a"b', "a\\b", "Worker::x", "\u0000", "\n", "a" * 500, "\U0001f980"])
