@@ -1,12 +1,13 @@
 """Alerts: what people should hear of though nobody asked, in their own messages.
 
 Guarantees: an alert is kept before it is sent and forgotten afterwards, so that none is lost; after a crash in between
-it may come twice. Many at once come as one message.
+it may come twice. Many at once come as one message. One that Telegram refuses for what it says is told in short, and
+holds up no other; where Telegram refuses that, too, the chat is what is wrong, and all alerts wait.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from aiogram.utils.formatting import Bold, Pre, Text, as_list
@@ -115,9 +116,8 @@ class Alerts:
                 self._bell.clear()
                 await self._bell.wait()
                 continue
-            sent, piece = _message([note for _, _, note in due])
             try:
-                await self._telegram.send(self._chat, piece, Urgency.ALERT)
+                sent = await self._told([(key, note) for _, key, note in due])
             except Refused as refused:
                 self._log.error("alerts.refused", chat=self._chat, error=str(refused))
                 await asyncio.sleep(TROUBLE)
@@ -129,6 +129,25 @@ class Alerts:
             await self._ledger.kept({key: None for _, key, _ in due[:sent]})
             for _ in range(sent):
                 self._metrics.alert()
+
+    async def _told(self, due: Sequence[tuple[str, dict[str, Any]]]) -> int:
+        """Tell people of the first of these alerts, and return of how many; raise ``Refused`` for the chat."""
+        some = len(due)
+        while True:
+            sent, piece = _message(note for _, note in due[:some])
+            try:
+                await self._telegram.send(self._chat, piece, Urgency.ALERT)
+            except Refused as refused:
+                if sent > 1:
+                    some = sent // 2
+                    continue
+                key, note = due[0]
+                await self._telegram.send(self._chat, _in_short(key), Urgency.ALERT)
+                self._metrics.alert_in_short()
+                self._log.error(
+                    "alerts.told_in_short", alert=key, heading=note["h"], text=note["t"], error=str(refused)
+                )
+            return sent
 
     async def _watch_backlog(self) -> None:
         """Tell people once when more requests wait than should, and again after it was less than half of that."""
@@ -169,6 +188,13 @@ def _note(position: int, heading: str, body: str) -> dict[str, Any]:
     while len(json.dumps(kept, ensure_ascii=False).encode()) > BODY:  # as the API measures it: escapes count
         kept = kept[: len(kept) * 9 // 10]
     return {"e": position, "h": cut(heading, 200)[0], "t": kept if kept == quoted else f"{kept} …"}
+
+
+def _in_short(key: str) -> Piece:
+    """Return which alert it is in words of ours alone, without formatting: nothing that could be refused."""
+    which = key.removeprefix(KEY)
+    what = "/pending lists what it is about" if which == BACKLOG else f"event {which} of the feed"
+    return Piece(f"⚠️ Telegram does not take an alert as it is: {what}. The bot's log has all of it.")
 
 
 def _message(notes: Iterable[dict[str, Any]]) -> tuple[int, Piece]:

@@ -23,6 +23,7 @@ class Metrics:
         self._decisions = self._counter("decisions", "Decisions relayed.", "verb", "outcome")
         self._events = self._counter("events", "Events of the feed that were taken.")
         self._alerts = self._counter("alerts", "Alerts sent.")
+        self._in_short = self._counter("alerts_told_in_short", "Alerts that Telegram did not take as they are.")
         self._conflicts = self._counter("conflicts", "Times that another bot used the token.")
 
     def call(self, method: str, outcome: Outcome) -> None:
@@ -44,6 +45,10 @@ class Metrics:
     def alert(self) -> None:
         """Count an alert."""
         self._alerts.inc()
+
+    def alert_in_short(self) -> None:
+        """Count an alert that was refused and told in short."""
+        self._in_short.inc()
 
     def conflict(self) -> None:
         """Count a conflict over the token."""

@@ -142,6 +142,57 @@ async def test_many_at_once_come_in_few_messages_and_none_is_lost(office: Office
         assert len(found) <= 5
 
 
+async def test_what_telegram_refuses_for_its_content_is_told_in_short_and_holds_up_no_other(office: Office):
+    at = office.api.clock.now()
+    async with office.bot() as bot:
+        await following(bot)
+        await office.telegram.refuses("sendMessage", 400, "Bad Request: MESSAGE_CONTENT_ODD", saying="reason 2.")
+        await office.telegram.holds("sendMessage")
+        for number in range(5):
+            await told(office, BoundaryViolated(at=at, audit_position=number, reason=f"reason {number}."))
+        await office.telegram.held("sendMessage")
+
+        async def key() -> str | None:
+            found = [key for key, note in bot.ledger.notes.items() if "reason 2." in note.get("t", "")]
+            return next(iter(found), None)
+
+        refused = (await eventually(key)).removeprefix("alert:")
+        await office.telegram.releases()
+        short = await office.telegram.message(office.group, lambda m: "does not take an alert" in m.text)
+        assert short.text == (
+            f"⚠️ Telegram does not take an alert as it is: event {refused} of the feed. The bot's log has all of it."
+        )
+        assert not short.now.entities
+        await office.telegram.message(office.group, lambda m: "reason 4." in m.text)
+        await forgotten(bot.ledger.notes)
+        (logged,) = office.said("alerts.told_in_short")
+        assert (logged["alert"], logged["level"]) == (f"alert:{refused}", "error")
+        assert (logged["heading"], logged["text"]) == (
+            "🚨 The privilege boundary is violated (audit position 2)",
+            "┃ reason 2.",
+        )
+        assert "MESSAGE_CONTENT_ODD" in logged["error"]
+        assert b"wingman_bot_alerts_told_in_short_total 1.0" in bot.metrics.text()
+    async with office.bot() as bot:
+        await following(bot)
+        await told(office, BoundaryViolated(at=at, audit_position=6, reason="reason 6."))
+        await office.telegram.message(office.group, lambda m: "reason 6." in m.text)
+        text = "".join(m.text for m in await office.telegram.from_bot(office.group))
+        assert [text.count(f"reason {number}.") for number in (0, 1, 2, 3, 4, 6)] == [1, 1, 0, 1, 1, 1]
+        assert text.count("does not take an alert") == 1
+
+
+async def test_the_backlog_that_telegram_refuses_says_where_to_look(office: Office):
+    async with office.bot(WINGMAN_BOT_PENDING_ALERT="1") as bot:
+        await following(bot)
+        await office.telegram.refuses("sendMessage", 400, "Bad Request: MESSAGE_CONTENT_ODD", saying="wait for people")
+        for number in range(2):
+            await office.asks(task_name=f"Task {number}")
+        short = await office.telegram.message(office.group, lambda m: "does not take an alert" in m.text)
+        assert "as it is: /pending lists what it is about." in short.text
+        await forgotten(bot.ledger.notes)
+
+
 @given(st.text(max_size=300), st.text(max_size=2500))
 @example('"' * 300, "\\" * 2000)
 @example("\u202e" * 300, "\N{GRINNING FACE}" * 2000)

@@ -256,10 +256,11 @@ class Telegram:
         *,
         times: int | None = None,
         having: str | None = None,
+        saying: str = "",
     ) -> None:
-        """Calls are refused, until ``obliges`` unless ``times`` says otherwise; ``having`` only with a parameter."""
+        """Calls are refused, until ``obliges`` unless ``times`` says otherwise; which of them: see ``Order``."""
         fault = wire.Fault(kind="answer", status=status, description=description)
-        await self.order(wire.Order(fault=fault, method=method, times=times, having=having))
+        await self.order(wire.Order(fault=fault, method=method, times=times, having=having, saying=saying))
 
     async def refuses_parse_mode(self) -> None:
         """Any parse mode is refused from now on."""

@@ -44,4 +44,4 @@ class Orders:
 
 def _fits(order: Order, method: str, parameters: Parameters) -> bool:
     meant = method != POLL if order.method is None else method == order.method.lower()
-    return meant and (order.having is None or parameters.has(order.having))
+    return meant and (order.having is None or parameters.has(order.having)) and order.saying in parameters.text("text")

@@ -177,13 +177,15 @@ class Fault(Wire):
 class Order(Wire):
     """A fault for the next ``times`` calls (None: until cleared) of ``method`` (None: every one but getUpdates).
 
-    ``having`` restricts it to calls with that parameter; ``after`` lets the call take effect first.
+    ``having`` restricts it to calls with that parameter, ``saying`` to those whose text has that; ``after`` lets the
+    call take effect first.
     """
 
     fault: Fault
     method: str | None = None
     times: int | None = 1
     having: str | None = None
+    saying: str = ""
     after: bool = False
 
 
