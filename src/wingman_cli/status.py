@@ -100,12 +100,11 @@ def _containers(env: str, root: Path, screen: Screen) -> Iterator[Finding]:
     if not env:
         return
     from wingman_cli.stack.day_two import opened
-    from wingman_cli.stack.environment import BOT, SERVICES
-    from wingman_cli.stack.secrets_file import read, wants_bot
+    from wingman_cli.stack.secrets_file import read, services_of
 
     environment, stack = opened(env, root, screen)
     running = stack.running()
-    wanted = [name for name in SERVICES if name != BOT or wants_bot(read(environment.secrets_file))]
+    wanted = services_of(read(environment.secrets_file))
     down = sorted(set(wanted) - running)
     yield Finding("containers", not down, f"down: {', '.join(down)}" if down else f"{len(wanted)} run")
 

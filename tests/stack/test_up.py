@@ -158,8 +158,9 @@ def test_prd_starts_on_strong_secrets_and_nobody_is_anonymous_there(stack: Stack
         assert httpx.get(f"{prd.api}/health", trust_env=False).json()["status"] == "healthy"
         assert httpx.get(f"{prd.api}/approvals/pending", trust_env=False).status_code == 401
         assert json.loads(prd.wingman("pending", "--json"))["count"] == 0
-        names = prd.docker("ps", "--format", "{{.Names}}", "--filter", "name=prd").split()
-        assert sorted(names) == ["wingman-api-prd", "wingman-gateway-prd", "wingman-postgres-prd"]
+        prd.compose("up", "--detach", "--no-build")
+        names = prd.docker("ps", "--all", "--format", "{{.Names}}", "--filter", "name=prd").split()
+        assert sorted(names) == [f"wingman-{each}-prd" for each in ("api", "gateway", "migrate", "postgres")], "no bot"
         assert "PASS: wingman-prd" in prd.run(BIN / "wingman", "doctor", "boundary", "--project", "wingman-prd")
         assert "its data are kept" in prd.make("prd-env-down")
     finally:

@@ -32,10 +32,13 @@ class Compose:
         self._program = find_compose(self._environ)
 
     def __call__(self, *arguments: str, limit: float = LIMIT) -> str:
-        """Run compose on the project; return its output, or raise ``Unavailable`` with its last words."""
+        """Run compose on the project, a bot that may be there included; return its output.
+
+        Raises ``Unavailable`` with its last words.
+        """
         environment = self._environment
-        files = ("--file", str(environment.compose_file), "--project-name", environment.project)
-        return self._run([*self._program, *files, *arguments], limit)
+        files = ("--file", str(environment.compose_file), "--profile", environment.bot_profile)
+        return self._run([*self._program, *files, "--project-name", environment.project, *arguments], limit)
 
     @property
     def environ(self) -> Mapping[str, str]:

@@ -65,8 +65,13 @@ class Environment:
         return self.root / "deploy" / "compose" / COMPOSE_FILES[self.name]
 
     @property
+    def bot_profile(self) -> str:
+        """The compose profile of the bot, which an environment has or has not."""
+        return f"telegram-{self.name}"
+
+    @property
     def machine_file(self) -> Path:
-        """Facts of this machine that both compose files read by themselves; no secrets."""
+        """What compose must know of this machine and reads by itself, for both environments; no secrets."""
         return self.root / "deploy" / "compose" / ".env"
 
     @property

@@ -16,7 +16,7 @@ from typing import Final
 from dotenv import dotenv_values
 
 from wingman_cli.pki import write_private
-from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.environment import BOT, SERVICES, Environment
 from wingman_core.errors import Code, SettingInvalid
 
 PASSWORDS: Final[Mapping[str, str]] = {
@@ -72,6 +72,11 @@ def read(path: Path) -> dict[str, str]:
 def wants_bot(values: Mapping[str, str]) -> bool:
     """Return whether the environment has a Telegram bot."""
     return values.get(OFF, "").lower() != "off" and bool(values.get("BOT_TOKEN"))
+
+
+def services_of(values: Mapping[str, str]) -> list[str]:
+    """Return the services that the environment has."""
+    return [name for name in SERVICES if name != BOT or wants_bot(values)]
 
 
 def require_strong(environment: Environment, values: Mapping[str, str]) -> None:

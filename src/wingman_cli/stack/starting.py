@@ -21,7 +21,7 @@ from wingman_cli.stack.compose import Compose
 from wingman_cli.stack.deployment import Deployment, hand_over, write_machine_file
 from wingman_cli.stack.environment import BOT, PORTS, SERVICES, Environment
 from wingman_cli.stack.keys import make_keys
-from wingman_cli.stack.secrets_file import ensure_test_secrets, read, require_strong, wants_bot
+from wingman_cli.stack.secrets_file import ensure_test_secrets, read, require_strong, services_of, wants_bot
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
 FACTS: Final = (
@@ -31,6 +31,7 @@ FACTS: Final = (
     "WINGMAN_PRD_PORT",
 )
 """What the shell may say of this machine; it is remembered."""
+PROFILES: Final = "COMPOSE_PROFILES"
 SOCKET: Final = "WINGMAN_DOCKER_SOCKET"
 GROUP: Final = "WINGMAN_DOCKER_GID"
 READY_LIMIT: Final = 240
@@ -73,12 +74,12 @@ class Stack:
             )
         deployment = Deployment(environment)
         deployment.prepare(values, now=datetime.now(UTC))
-        write_machine_file(environment.machine_file, self._facts())
+        write_machine_file(environment.machine_file, self._facts() | self._profiles(values))
         compose = self.compose()
         if build:
             if _built(compose):  # what runs is to find its files, however long the build takes, and if it fails
                 hand_over(environment, compose.docker)
-            self._step("building the images (the first time takes minutes)", lambda: compose("build", "--quiet"))
+            self._step("building the images (the first time takes minutes)", lambda: _build(compose, values))
         hand_over(environment, compose.docker)
         without_bot = [name for name in SERVICES if name != BOT]
         self._step("starting Postgres, gateway and API", lambda: self._start(compose, without_bot))
@@ -101,10 +102,10 @@ class Stack:
         environment = self._environment
         _, values = judged_secrets(environment)
         Deployment(environment).prepare(values, now=datetime.now(UTC))
-        write_machine_file(environment.machine_file, self._facts())
+        write_machine_file(environment.machine_file, self._facts() | self._profiles(values))
         compose = self.compose()
         if not _built(compose):
-            self._step("building the images", lambda: compose("build", "--quiet"))
+            self._step("building the images", lambda: _build(compose, values))
         hand_over(environment, compose.docker)
         self._step("starting Postgres", lambda: self._start(compose, ["postgres"]))
 
@@ -152,11 +153,20 @@ class Stack:
 
     def _facts(self) -> dict[str, str]:
         """Return what compose must know of this machine: as the shell says, as it was, or as it is seen."""
-        path = self._environment.machine_file
-        before = {name: value or "" for name, value in (dotenv_values(path) if path.exists() else {}).items()}
+        before = self._remembered()
         known = {name: self._environ.get(name) or before.get(name, "") for name in FACTS}
         socket = _socket(self._engine)
         return {name: value for name, value in known.items() if value} | {SOCKET: str(socket), GROUP: _group(socket)}
+
+    def _profiles(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return which environments have a bot: this one as its secrets say, the other as it was."""
+        others = set(filter(None, self._remembered().get(PROFILES, "").split(","))) - {self._environment.bot_profile}
+        own = {self._environment.bot_profile} if wants_bot(values) else set()
+        return {PROFILES: ",".join(sorted(others | own))}
+
+    def _remembered(self) -> dict[str, str]:
+        path = self._environment.machine_file
+        return {name: value or "" for name, value in (dotenv_values(path) if path.exists() else {}).items()}
 
 
 def judged_secrets(environment: Environment) -> tuple[bool, dict[str, str]]:
@@ -211,6 +221,11 @@ def _until_healthy(api: str) -> None:
             said = str(error) or type(error).__name__
         time.sleep(POLL)
     raise Unavailable(Code.GATEWAY_UNAVAILABLE, f"{api}/health says {said}", hint="see the services' logs")
+
+
+def _build(compose: Compose, values: Mapping[str, str]) -> None:
+    """Build the images of the services that the environment has."""
+    compose("build", "--quiet", *(name for name in services_of(values) if name != "postgres"))
 
 
 def _built(compose: Compose) -> bool:

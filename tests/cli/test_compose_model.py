@@ -1,0 +1,82 @@
+"""What plain ``docker compose`` makes of an environment's files once ``wingman stack`` has written them."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_stack_secrets import BOT, STRONG, write
+from tests.conftest import REPOSITORY
+from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.starting import Stack
+
+COMPOSE = Path(sys.executable).with_name("docker-compose")
+ALWAYS = {"api", "execution-gateway", "migrate", "postgres"}
+PRDS = {name: value[::-1] for name, value in STRONG.items()}
+WITH_BOT = ALWAYS | {"telegram-bot"}
+DOCKER = """\
+#!/bin/sh
+echo "$@" >>"$CALLS"
+"""
+
+
+class World:
+    """A clone on an engine that does whatever it is told."""
+
+    def __init__(self, place: Path) -> None:
+        self.root, self.calls = place / "clone", place / "calls"
+        shutil.copytree(REPOSITORY / "deploy", self.root / "deploy", ignore=shutil.ignore_patterns(".env"))
+        (place / "docker").write_text(DOCKER)
+        (place / "docker").chmod(0o755)
+        self.engine = place / "engine.sock"
+
+    def stack(self, name: str, secrets: dict[str, str]) -> Stack:
+        """An environment with these secrets."""
+        environment = Environment.of(name, self.root)
+        write(environment.secrets_file, secrets)
+        environ = {**os.environ, "CALLS": str(self.calls)}
+        return Stack(environment, environ, engine=f"unix://{self.engine}", tell=print)
+
+    def services(self, name: str) -> set[str]:
+        """What plain compose starts of an environment; it has nothing but the file."""
+        environment = Environment.of(name, self.root)
+        words = [COMPOSE, "-f", environment.compose_file, "-p", environment.project, "config"]
+        environ = {"PATH": os.environ["PATH"]}
+        assert subprocess.run([*words, "--quiet"], env=environ, check=True, capture_output=True).stderr == b""
+        said = subprocess.run([*words, "--services"], env=environ, check=True, capture_output=True, text=True)
+        return set(said.stdout.split())
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    made = World(tmp_path)
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(made.engine))
+        made.engine.chmod(0o660)
+        yield made
+
+
+def test_without_a_token_there_is_no_bot_and_each_environment_decides_for_itself(world: World):
+    world.stack("test", STRONG).database_alone()
+    assert world.services("test") == ALWAYS
+    world.stack("prd", {**PRDS, **BOT, "BOT_TOKEN": "2:AAy"}).database_alone()
+    assert (world.services("test"), world.services("prd")) == (ALWAYS, WITH_BOT)
+    world.stack("test", {**STRONG, **BOT}).database_alone()
+    assert (world.services("test"), world.services("prd")) == (WITH_BOT, WITH_BOT)
+    world.stack("prd", {**PRDS, "WINGMAN_TELEGRAM": "off"}).database_alone()
+    assert (world.services("test"), world.services("prd")) == (WITH_BOT, ALWAYS)
+
+
+def test_a_bot_that_is_there_no_more_is_still_stopped_and_seen(world: World):
+    stack = world.stack("test", STRONG)
+    stack.down(volumes=False)
+    stack.running()
+    calls = [line for line in world.calls.read_text().splitlines() if line != "compose version"]
+    assert [line.split()[-1] for line in calls] == ["down", "running"]
+    assert all("--profile telegram-test" in line for line in calls)
