@@ -35,6 +35,11 @@ READABLE: Final = """
 SELECT found IS NOT NULL AS exists, coalesce(has_table_privilege(found, 'SELECT'), false) AS readable
 FROM to_regclass($1) AS found
 """
+UNVERIFIED: Final = "Wingman: a restore, not verified yet"
+"""The comment of a database that is being restored."""
+COMMENT: Final = """
+SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = current_database();
+"""
 REFUSES: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -93,6 +98,20 @@ class Connection:
                 Code.SETTING_INVALID,
                 f"the role {self.role} may not read {table}",
                 hint="name the role that this command is for in WINGMAN_DATABASE_URL",
+            )
+
+    async def require_verified(self) -> None:
+        """Return unless the database is what a restore left that was cut off; raise ``SettingInvalid`` then."""
+        connection = await self.connect()
+        try:
+            comment = await connection.fetchval(COMMENT)
+        finally:
+            await connection.close()
+        if comment == UNVERIFIED:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                f"a restore into {self.database} was cut off: nobody has verified what it holds",
+                hint="restore the backup again, or begin with a new database",
             )
 
 
@@ -253,7 +272,8 @@ async def create_database(
 async def migrate(owner: Connection, packages: Sequence[str] = ("wingman_gateway", "wingman_api")) -> None:
     """Bring each owner's history to its head, in one transaction each, as the owning role.
 
-    Raises what ``Connection.connect`` raises, and ``SettingInvalid`` where the database refuses a statement.
+    Raises what ``Connection.connect`` raises, and ``SettingInvalid`` where the database refuses a statement or holds a
+    restore that was not verified.
     """
     from alembic import command
     from alembic.config import Config
@@ -266,6 +286,7 @@ async def migrate(owner: Connection, packages: Sequence[str] = ("wingman_gateway
         config.attributes["connection"] = sync_connection
         command.upgrade(config, "head")
 
+    await owner.require_verified()
     engine = create_async_engine("postgresql+asyncpg://", async_creator=owner.connect)
     try:
         for package in packages:

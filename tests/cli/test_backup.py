@@ -2,7 +2,11 @@
 
 import asyncio
 import io
+import os
 import random
+import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -23,7 +27,7 @@ from wingman_cli.backup import archive, procedures, programs
 from wingman_cli.backup.archive import MEMBERS, Manifest, read_archive, writing
 from wingman_cli.backup.places import LocalPlace
 from wingman_cli.backup.programs import HostPrograms, held_moment, is_empty, restore
-from wingman_cli.embedded_db import OWNER, SUPERUSER, create_database
+from wingman_cli.embedded_db import OWNER, SUPERUSER, create_database, migrate
 from wingman_cli.instance import Instance
 from wingman_cli.keys import key_store
 from wingman_cli.main import app
@@ -276,6 +280,53 @@ async def test_a_log_that_was_rewritten_before_the_backup_is_refused(world: Worl
     with pytest.raises(LogCorrupt, match="position 0"):
         await procedures.put_back(world.place(world.target), path, QUIET)
     assert await world.tables(world.target) == 0
+
+
+KILLED = """
+import os, signal, sys
+from wingman_cli.backup import places, procedures
+from wingman_cli.main import app
+
+step, when, *words = sys.argv[1:]
+owner = places.HostDatabase if step == "verify" else procedures
+do = getattr(owner, step)
+
+async def killed(*arguments):
+    if when == "after":
+        await do(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(owner, step, killed)
+app(words)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["withhold", "restore", "verify", "release"])
+async def test_what_a_killed_restore_leaves_is_verified_or_no_start_accepts_it(
+    world: World, backup: Path, step: str, when: str
+):
+    words = [sys.executable, "-c", KILLED, step, when, "backup", "restore", str(backup)]
+    environ = {**os.environ, **world.variables(world.target)}
+    done = await asyncio.to_thread(subprocess.run, words, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+    owner, gateway = (world.target.connection(role) for role in (OWNER, "wingman_gateway"))
+    if (step, when) == ("withhold", "before"):
+        assert await world.tables(world.target) == 0
+    elif (step, when) == ("release", "after"):
+        await migrate(owner)
+        await gateway.require("execution_audit")
+        return
+    else:
+        with pytest.raises(SettingInvalid, match=r"a restore into t_\w+ was cut off"):
+            await migrate(owner)
+        with pytest.raises(SettingInvalid, match="permission denied for database"):
+            await gateway.connect()
+
+    await procedures.put_back(world.place(world.target), backup, QUIET)
+    await migrate(owner)
+    await gateway.require("execution_audit")
 
 
 async def test_another_deployments_backup_is_refused(world: World, backup: Path, tmp_path: Path):

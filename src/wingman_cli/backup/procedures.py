@@ -1,7 +1,8 @@
 """Taking a backup, proving that one can be used, and putting one back.
 
 Guarantees: dump and checkpoint are of one moment, whatever is written meanwhile; what is put back has been verified
-against its own signed checkpoint before anybody can use it, or is taken away again; nothing that is there is replaced.
+against its own signed checkpoint before anybody can use it, or is taken away again, by the next restore where this one
+is killed; nothing that is there is replaced.
 """
 
 import os
@@ -17,7 +18,7 @@ from wingman_cli.audit import read_text
 from wingman_cli.backup import archive
 from wingman_cli.backup.archive import Archive, Manifest, read_archive, writing
 from wingman_cli.backup.places import Database, Place, embedded
-from wingman_cli.backup.programs import dump, empty, held_moment, is_empty, restore
+from wingman_cli.backup.programs import dump, empty, held_moment, is_empty, is_withheld, release, restore, withhold
 from wingman_cli.embedded_db import ROLES
 from wingman_cli.instance import Instance
 from wingman_cli.pki import write_private
@@ -91,7 +92,9 @@ async def put_back(place: Place, path: Path, progress: "Progress") -> Manifest:
     # 1. Is it whole, and ours?
     found, key, against = check(place.instance, path, progress)
     async with place.stopped() as database:
-        # 2. Is there room for it?
+        # 2. Is there room for it? What a restore left that was cut off gives way.
+        if await is_withheld(database.programs):
+            await empty(database.programs)
         if not await is_empty(database.programs):
             raise SettingInvalid(
                 Code.SETTING_INVALID,
@@ -115,7 +118,7 @@ async def put_back(place: Place, path: Path, progress: "Progress") -> Manifest:
 async def _put_back(
     database: Database, found: Archive, key: VerifierKey, against: Checkpoint | None, progress: "Progress"
 ) -> None:
-    """Restore the dump and verify it; leave nothing where that fails."""
+    """Restore the dump and verify it before any process can use it; leave nothing where that fails."""
     task = progress.add_task("restoring", total=found.size(archive.DUMP))
 
     def pieces() -> Iterator[bytes]:
@@ -123,11 +126,17 @@ async def _put_back(
             yield piece
             progress.advance(task, len(piece))
 
-    async with _or_nothing(lambda: empty(database.programs)):
+    async def undo() -> None:
+        await empty(database.programs)
+        await release(database.programs)
+
+    await withhold(database.programs)
+    async with _or_nothing(undo):
         await restore(database.programs, pieces())
         head = await database.verify(key, against, progress)
         if head != found.checkpoint:
             raise archive.invalid(found.path, "its checkpoint is not the head of the log in its dump")
+        await release(database.programs)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from wingman_cli.embedded_db import Connection
+from wingman_cli.embedded_db import COMMENT, SERVICE_ROLES, UNVERIFIED, Connection
 from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
 
 STALL: Final = 180.0
@@ -38,6 +38,18 @@ SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespa
 WHERE nspname <> 'information_schema' AND nspname !~ '^pg_';
 """
 DROP_OWNED: Final = "DROP OWNED BY wingman_owner CASCADE;\n"
+WITHHOLD: Final = f"""
+BEGIN;
+REVOKE CONNECT ON DATABASE :"DBNAME" FROM PUBLIC, {", ".join(SERVICE_ROLES)};
+COMMENT ON DATABASE :"DBNAME" IS '{UNVERIFIED}';
+COMMIT;
+"""
+RELEASE: Final = f"""
+BEGIN;
+GRANT CONNECT ON DATABASE :"DBNAME" TO {", ".join(SERVICE_ROLES)};
+COMMENT ON DATABASE :"DBNAME" IS NULL;
+COMMIT;
+"""
 
 
 Answer = TypeVar("Answer")
@@ -143,16 +155,36 @@ async def restore(programs: Programs, pieces: Iterable[bytes]) -> None:
 
 async def is_empty(programs: Programs) -> bool:
     """Return whether the database holds no table, view or sequence of anybody's."""
-    async with _running(programs, *PSQL) as psql:
-        psql.feed(COUNT_OBJECTS)
-        count = await psql.line()
-        await psql.ended()
-        return count.strip() == b"0"
+    return await _asked(programs, COUNT_OBJECTS) == "0"
+
+
+async def withhold(programs: Programs) -> None:
+    """Let none of Wingman's processes into the database, and have it say why; its owner alone can do that."""
+    await execute(programs, WITHHOLD)
+
+
+async def release(programs: Programs) -> None:
+    """Let Wingman's processes in again."""
+    await execute(programs, RELEASE)
+
+
+async def is_withheld(programs: Programs) -> bool:
+    """Return whether a restore into the database did not come to its end."""
+    return await _asked(programs, COMMENT) == UNVERIFIED
 
 
 async def empty(programs: Programs) -> None:
     """Take away everything that Wingman's owner has in the database."""
     await execute(programs, DROP_OWNED)
+
+
+async def _asked(programs: Programs, query: str) -> str:
+    """Return the one line that answers a query."""
+    async with _running(programs, *PSQL) as psql:
+        psql.feed(query)
+        line = await psql.line()
+        await psql.ended()
+        return line.decode("utf-8").strip()
 
 
 async def execute(programs: Programs, sql: str) -> None:
