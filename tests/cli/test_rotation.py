@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,7 +60,7 @@ async def test_passwords_that_were_cut_off_are_finished_or_forgotten(instance: I
 
     new = await site.stage_passwords()
     await site.execute(passwords.statements(new))
-    for role in ROLES[:2]:  # some were adopted, the superuser's among them
+    for role in ROLES[1:3]:  # some were adopted
         place = instance.directory / "secrets" / f"db-{role}"
         place.with_name(f"{place.name}.next").replace(place)
     await settled(instance)
@@ -71,6 +73,78 @@ async def test_passwords_that_were_cut_off_are_finished_or_forgotten(instance: I
     assert "refused" in told[-1]
     assert not await reaches(instance, new[SUPERUSER])
     assert await reaches(instance, instance.password(SUPERUSER))
+
+
+class Cut(BaseException):
+    """What stops a process between two changes of its files."""
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has the change of that number, of any file, be one that never comes; 0 lets everything pass."""
+    left = [0]
+
+    def counted(do: Callable[..., object]) -> Callable[..., object]:
+        def change(path: Path, *arguments: object, **options: object) -> object:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Cut
+            return do(path, *arguments, **options)
+
+        return change
+
+    for name in ("replace", "unlink"):
+        monkeypatch.setattr(Path, name, counted(getattr(Path, name)))
+    return lambda number: left.__setitem__(0, number)
+
+
+async def hold(instance: Instance) -> bool:
+    """Whether the passwords on disk are, each of them, those that Postgres knows."""
+    async with server_of(instance) as server:
+        for role in ROLES:
+            connection = await server.connection(role, "postgres").connect()
+            await connection.close()
+    return list((instance.directory / "secrets").glob("*.next")) == []
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["forgotten", "finished"])
+async def test_passwords_settle_wherever_their_change_and_its_settling_are_cut_off(
+    instance: Instance, cut: Callable[[int], None], *, known: bool
+):
+    site, number, done = LocalSite(instance, {}), 0, False
+    with EmbeddedPostgres(instance.postgres, passwords=instance.passwords()) as server:
+        await server.prepare()
+        while not done:  # every cut of the settling
+            number += 1
+            new = await site.stage_passwords()
+            if known:
+                await site.execute(passwords.statements(new))
+            cut(number)
+            with suppress(Cut):
+                await settled(instance)
+                done = True
+            cut(0)
+            await settled(instance)
+            assert await hold(instance)
+        assert number > len(ROLES)
+
+
+async def test_a_rotation_of_passwords_goes_on_wherever_it_was_cut_off(instance: Instance, cut: Callable[[int], None]):
+    site, number, done = LocalSite(instance, {}), 0, False
+    with EmbeddedPostgres(instance.postgres, passwords=instance.passwords()) as server:
+        await server.prepare()
+        while not done:
+            number += 1
+            cut(number)
+            with suppress(Cut):
+                await procedures.rotate_passwords(site, lambda _: None)
+                done = True
+            cut(0)
+            if number % 4 == 1:
+                await procedures.rotate_passwords(site, lambda _: None)
+            await settled(instance)
+            assert await hold(instance)
+        assert number > 2 * len(ROLES)
 
 
 async def test_the_token_key_that_was_staged_is_the_one_that_is_adopted(instance: Instance):
@@ -181,6 +255,10 @@ async def test_staged_passwords_are_forgotten_only_where_the_old_ones_are_seen_t
     assert "wingman rotate passwords --env test finishes it" in told[0]
     await site(old).stage_passwords()
     assert following.read_text() != staged
+    # Cut off between the adoption and the containers' renewal: Postgres' container is still given the old one.
+    new = read(following)["POSTGRES_PASSWORD"]
+    site(new).adopt_passwords()
+    await site(new).execute("SELECT 1;\n")
 
 
 def test_a_bots_token_that_was_replaced_never_comes_back(instance: Instance):

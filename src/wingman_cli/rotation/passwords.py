@@ -1,7 +1,8 @@
 """New passwords for the database's roles.
 
 Guarantees: all change together or none does (one transaction); whoever is cut off anywhere in between finds by itself
-which ones are right; Postgres is told what proves a password, never the password, so that no log of its can hold one.
+which ones are right, since the superuser's staged password is the first to be there and the last to go; Postgres is
+told what proves a password, never the password, so that no log of its can hold one.
 """
 
 import base64
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from wingman_cli.embedded_db import ROLES, SUPERUSER, Connection, EmbeddedPostgres
+from wingman_cli.embedded_db import OWNER, SERVICE_ROLES, SUPERUSER, Connection, EmbeddedPostgres
 from wingman_cli.instance import Instance
 from wingman_cli.pki import write_private
 from wingman_core.errors import SettingInvalid
@@ -20,6 +21,7 @@ from wingman_core.errors import SettingInvalid
 ROUNDS: Final = 4096
 SALT_BYTES: Final = 16
 NEXT: Final = ".next"
+OTHERS: Final = (OWNER, *SERVICE_ROLES)
 END_OLDER: Final = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE usename IN ({roles}) AND pid <> pg_backend_pid() AND backend_start < '{since}'
@@ -50,7 +52,7 @@ def statements(passwords: Mapping[str, str]) -> str:
 
 def stage(instance: Instance) -> dict[str, str]:
     """Write a new password for each role beside the one that holds, and return them."""
-    made = {role: new_password() for role in ROLES}
+    made = {role: new_password() for role in (SUPERUSER, *OTHERS)}
     for role, password in made.items():
         write_private(_next(instance, role), password.encode("ascii"))
     return made
@@ -58,7 +60,7 @@ def stage(instance: Instance) -> dict[str, str]:
 
 def adopt(instance: Instance) -> None:
     """Have the staged passwords be the ones that hold."""
-    for role in ROLES:
+    for role in (*OTHERS, SUPERUSER):
         if _next(instance, role).exists():
             _next(instance, role).replace(_file(instance, role))
 
@@ -66,13 +68,12 @@ def adopt(instance: Instance) -> None:
 async def settle_passwords(instance: Instance, server: EmbeddedPostgres) -> None:
     """Finish or forget a change that was cut off: the superuser's password tells which it was."""
     staged = _next(instance, SUPERUSER)
-    if not any(_next(instance, role).exists() for role in ROLES):
+    if not staged.exists():
         return
-    password = staged.read_text("ascii") if staged.exists() else instance.password(SUPERUSER)
     try:
-        connection = await Connection(server.host, SUPERUSER, "postgres", password).connect()
+        connection = await Connection(server.host, SUPERUSER, "postgres", staged.read_text("ascii")).connect()
     except SettingInvalid:
-        for role in ROLES:
+        for role in (*OTHERS, SUPERUSER):
             _next(instance, role).unlink(missing_ok=True)
         return
     await connection.close()

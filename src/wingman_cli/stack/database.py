@@ -29,7 +29,7 @@ class ContainerPrograms:
     environment: Environment
     inherited: Mapping[str, str]
     password: str = field(default="", repr=False)
-    """Another password than that file's, to see whether it holds."""
+    """Another password than that file's."""
 
     def command(self, program: str, *arguments: str) -> Sequence[str]:
         """Return docker's argument vector; a password goes by the environment."""

@@ -137,24 +137,25 @@ class StackSite:
         write_private(path, replaced(path.read_text("utf-8"), {TOKEN: token}).encode("utf-8"))
 
     async def execute(self, sql: str) -> None:
-        """Execute SQL in Postgres' container."""
-        await execute(self._programs(), sql)
+        """Execute SQL in Postgres' container, whose own file may hold a password of before."""
+        await execute(self._as_superuser(self.environment.secrets_file), sql)
 
     async def _settle(self) -> None:
         """Finish or forget a change that was cut off: the superuser's password tells which it was."""
         if not self.environment.next_secrets_file.exists():
             return
         try:
-            await execute(self._programs(read(self.environment.next_secrets_file)["POSTGRES_PASSWORD"]), "SELECT 1;\n")
+            await execute(self._as_superuser(self.environment.next_secrets_file), "SELECT 1;\n")
         except Unavailable:
             # It may also be that nobody can be asked; only what holds instead says that the next one does not.
-            await execute(self._programs(read(self.environment.secrets_file)["POSTGRES_PASSWORD"]), "SELECT 1;\n")
+            await self.execute("SELECT 1;\n")
             self.environment.next_secrets_file.unlink()
             return
         self.adopt_passwords()
         await self.renew("gateway", "api")
 
-    def _programs(self, password: str = "") -> ContainerPrograms:
+    def _as_superuser(self, secrets_file: Path) -> ContainerPrograms:
+        password = read(secrets_file)["POSTGRES_PASSWORD"]
         return ContainerPrograms(self.environment, self.stack.compose().environ, password)
 
 
