@@ -1,12 +1,14 @@
-"""What people type: /pending /show /approve /reject /status /checkpoint /help.
+"""What people type: /pending /show /approve /reject /status /checkpoint /help, and what they mistype.
 
 Guarantees: a command that decides is done as the person who typed it, once however often it is delivered, and not at
 all where it comes minutes late. HIGH risk asks that it be typed again with the digest's beginning, and a first message
 that has it already is still the first. The answer names the commands that were decided on.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Final
 
 from aiogram import Router
@@ -22,7 +24,7 @@ from wingman_bot.cards import Piece, card, document
 from wingman_bot.decisions import Decisions, Verb, settled
 from wingman_bot.desk import Desk
 from wingman_bot.finding import LEAST, PREFIX, beginnings, find
-from wingman_bot.help_texts import help_text
+from wingman_bot.help_texts import COMMANDS, DEFAULT, help_text
 from wingman_bot.pace import Urgency
 from wingman_bot.telegram import Refused, Telegram, Unreachable
 from wingman_bot.views import Request
@@ -36,6 +38,10 @@ LATE: Final = timedelta(minutes=5)
 """Age from which on a command decides nothing: who typed it may have thought better of it."""
 LISTED: Final = 15
 LONGEST_NOTE: Final = 2000
+WELL_FORMED: Final = re.compile(r"[A-Za-z0-9_]{1,32}$")
+"""A command's name, as https://core.telegram.org/bots/features#commands has it; people write of paths, too."""
+ALIKE: Final = 0.7
+"""From which likeness on a known command is what was meant (``difflib``'s ratio)."""
 COMMAND_ROOM: Final = sections.Room(120, 3)
 
 
@@ -73,10 +79,18 @@ class Commands:
         message.register(self._reject, Command("reject"))
         message.register(self._status, Command("status"))
         message.register(self._checkpoint, Command("checkpoint"))
+        message.register(self._unknown, Command(WELL_FORMED))
 
     async def _help(self, message: Message) -> None:
         language = message.from_user.language_code if message.from_user else None
         await self._reply(message, Piece(help_text(language)))
+
+    async def _unknown(self, message: Message, command: CommandObject) -> None:
+        meant = get_close_matches(command.command.lower(), COMMANDS[DEFAULT], n=1, cutoff=ALIKE)
+        guess = f" Did you mean /{meant[0]}?" if meant else ""
+        await self._reply(
+            message, Piece.of(Text("I do not know ", quoted(f"/{command.command}"), f".{guess} See /help."))
+        )
 
     async def _pending(self, message: Message) -> None:
         async def made() -> Piece:

@@ -123,6 +123,43 @@ async def test_what_names_nothing(office: Office, text: str, answer: str):
         assert (await office.says(office.alice, text, "")).text == answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("/aprove {id}", "I do not know /aprove. Did you mean /approve? See /help."),
+        ("/Approve@Wingman_Test_Bot {id} go", "I do not know /Approve. Did you mean /approve? See /help."),
+        ("/rejct {id}", "I do not know /rejct. Did you mean /reject? See /help."),
+        ("/stats", "I do not know /stats. Did you mean /status? See /help."),
+        ("/weather {id}", "I do not know /weather. See /help."),
+        ("/apr_aaaa", "I do not know /apr_aaaa. See /help."),
+    ],
+)
+async def test_an_unknown_command_is_answered_and_decides_nothing(office: Office, text: str, answer: str):
+    async with office.bot():
+        request_id = await office.asks()
+        await office.card(request_id)
+        assert (await office.says(office.alice, text.format(id=request_id), "I do not know")).text == answer
+        assert (await view(office, request_id))["decisions"] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["/aprove@another_bot x", "/help@another_bot", "/etc/hosts is gone", "/ hm", "/é", "/"]
+)
+async def test_what_is_for_another_bot_or_no_command_is_left_unanswered(office: Office, text: str):
+    async with office.bot():
+        await office.telegram.says(office.alice, office.group, text)
+        await office.says(office.alice, "/pending", "Nothing waits.")
+        assert len(await office.telegram.from_bot(office.group)) == 1
+
+
+async def test_a_strangers_unknown_command_is_a_strangers(office: Office):
+    async with office.bot():
+        await office.says(office.stranger, "/aprove", "Sorry, I only work with")
+        await office.telegram.says(office.stranger, office.group, "/aprove")
+        await office.says(office.alice, "/pending", "Nothing waits.")
+        assert len(await office.telegram.from_bot(office.group)) == 2
+
+
 async def test_a_beginning_of_what_was_decided_meanwhile_tells_what_came_of_it(office: Office):
     async with office.bot():
         decided, expired = await office.asks(task_name="One"), await office.asks(task_name="Two")
