@@ -15,7 +15,16 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Final, assert_never
 
-from wingman_core.secret_forms import MARK, PEM_BEGIN, PEM_END, Secret, opens_quote, places_in, secrets_in
+from wingman_core.secret_forms import (
+    MARK,
+    PEM_BEGIN,
+    PEM_END,
+    Secret,
+    is_telling_flag,
+    opens_quote,
+    places_in,
+    secrets_in,
+)
 
 MARKER: Final = MARK.decode("ascii")
 MAX_HELD: Final = 65_536
@@ -132,6 +141,12 @@ def redact_environment(entries: Iterable[str]) -> list[str]:
     """Return ``NAME=value`` entries with every value replaced, whatever its name."""
     parted = [entry.partition("=") for entry in entries]
     return [name + separator + (MARKER if separator else "") for name, separator, _ in parted]
+
+
+def redact_words(words: Sequence[str]) -> list[str]:
+    """Return an argument vector with each word behind a telling flag replaced."""
+    before = ("", *words)
+    return [MARKER if is_telling_flag(flag) else word for flag, word in zip(before, words, strict=False)]
 
 
 def _replace(text: bytes, secrets: Sequence[Secret]) -> bytes:

@@ -49,12 +49,16 @@ _ASSIGNED: Final = re.compile(
     + rb"(?:=>?|:=|:(?=[ \t\"'\\])|(?(name_quote):|(?(header):|(?!))))" + _SPACE + rb"(?P<quote>" + _QUOTE + rb")?"
 )  # fmt: skip
 _FLAG: Final = re.compile(
-    rb"--(?:[A-Za-z0-9]{1,32}-){0,8}(?:(?i:pass|pwd)(?![\w.-])|" + _NAME + rb")[ \t]{1,64}(?P<quote>[\"'])?"
+    rb"(?:--|(?<![\w-])-)(?P<name>[A-Za-z0-9][\w.-]{0,127}+)"
+    # One word behind the other, as a list of processes has them, and as lists are written: JSON, Python, Dockerfiles.
+    rb"(?:[ \t\0]{1,64}+(?P<quote>" + _QUOTE + rb")?|" + _QUOTE + rb"[ \t]{0,8},?[ \t]{0,8}(?P<next>" + _QUOTE + rb"))"
 )
+_FLAG_NAME: Final = re.compile(rb"(?<![A-Za-z0-9])(?i:pass|pwd)(?![\w.-])|masterauth|" + _NAME)
 _LINE_START: Final = re.compile(rb"[ \t]*(?:(?:export|declare -x|set|-|-e|--env)[ \t]+)?[A-Za-z0-9_.-]*")
 _SINGLE_QUOTED: Final = re.compile(rb"'[A-Za-z0-9_.-]*\Z")
 _BARE_JSON: Final = re.compile(rb"(?![\[{])[^\s,}\])]*")
-_WORD: Final = re.compile(rb"\S*")
+_WORD: Final = re.compile(rb"[^\s\0]*")
+_CLOSING_QUOTES: Final = rb"\"'\\"
 _NOT_SECRET: Final = frozenset({b"", b"null", b"true", b"false"})
 _LOOK_BACK: Final = 128
 
@@ -116,7 +120,7 @@ def secrets_in(line: bytes, *, quoted: bool = False) -> tuple[Secret, ...]:
     found = [*_urls(line), *_private_keys(line)]
     lower = line.lower()
     if any(stem in lower for stem in NAME_STEMS):
-        found += [*_assignments(line, quoted=quoted), *_flags(line)]
+        found += [*_assignments(line, quoted=quoted), *_flags(line, quoted=quoted)]
     found.extend(Secret(match.start(), match.start(), match.end()) for match in _FORMATS.finditer(line))
     apart: list[Secret] = []
     for secret in sorted(found, key=lambda one: (one.value, -one.end)):
@@ -186,12 +190,29 @@ def _end_of_value(line: bytes, match: re.Match[bytes], *, quoted: bool, first: b
     return _end_of_word(line, start), MARK
 
 
-def _flags(line: bytes) -> list[Secret]:
-    """Return the values of telling flags, ``--password x``."""
+def is_telling_flag(word: str) -> bool:
+    """Tell whether the word is a flag whose value, the next word, is a secret: ``--password``, ``-token``."""
+    match = _FLAG.fullmatch(word.encode("utf-8", "surrogatepass") + b" ")
+    return match is not None and _FLAG_NAME.search(match["name"]) is not None
+
+
+def _flags(line: bytes, *, quoted: bool) -> list[Secret]:
+    """Return the values of telling flags that are words of their own, ``--password x``."""
     secrets: list[Secret] = []
+    looked = 0
     for match in _FLAG.finditer(line):
-        quote = match["quote"]
-        end = _closing(line, match.end(), quote) if quote else _end_of_word(line, match.end())
+        if _FLAG_NAME.search(match["name"]) is None:
+            continue
+        quoted ^= opens_quote(line[looked : match.start()])
+        looked = match.start()
+        if quote := match["quote"] or match["next"]:
+            end = _closing(line, match.end(), quote)
+        else:
+            end = _end_of_word(line, match.end())
+            if quoted:
+                end = min(end, _closing(line, match.end(), b'"'))
+            # The quote that closes what flag and value stand in together is not the value's.
+            end -= len(line[match.end() : end]) - len(line[match.end() : end].rstrip(_CLOSING_QUOTES))
         secrets.append(Secret(match.start(), match.end(), end))
     return secrets
 

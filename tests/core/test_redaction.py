@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wingman_core.redaction import MARKER, MAX_HELD, MAX_PEM, TAIL, Redactor, redact_environment, redact_text
+from wingman_core.redaction import (
+    MARKER,
+    MAX_HELD,
+    MAX_PEM,
+    TAIL,
+    Redactor,
+    redact_environment,
+    redact_text,
+    redact_words,
+)
 from wingman_core.secret_forms import secrets_in
 
 DASHES = "-" * 5
@@ -76,6 +85,18 @@ REDACTED = {
     "curl --oauth2-access-token 'a b' x": "curl --oauth2-access-token '[redacted]' x",
     "x --db-password=hunter2 y": "x --db-password=[redacted] y",
     "x --pass hunter2 --pwd 'a b' y": "x --pass [redacted] --pwd '[redacted]' y",
+    "redis --requirepass hunter2 --masterauth x": "redis --requirepass [redacted] --masterauth [redacted]",
+    "consul agent -token hunter2 -ui": "consul agent -token [redacted] -ui",
+    "sh -c 'ping --password hunter2' x": "sh -c 'ping --password [redacted]' x",
+    'CONTAINER "mysqld --password hunter2" 2 days ago': 'CONTAINER "mysqld --password [redacted]" 2 days ago',
+    '{"Command":"\\"mysqld --password hunter2\\"","n":1}': '{"Command":"\\"mysqld --password [redacted]\\"","n":1}',
+    # The same as a list, as JSON, Python and Dockerfiles have it, and as the kernel does.
+    '["mysqld","--password","hunter2","--port","1"]': '["mysqld","--password","[redacted]","--port","1"]',
+    '["mysqld", "--password", "a b"]': '["mysqld", "--password", "[redacted]"]',
+    "['x', '-token', 'hunter2', 'y']": "['x', '-token', '[redacted]', 'y']",
+    '"{\\"Cmd\\":[\\"--token\\",\\"hunter2\\"]}"': '"{\\"Cmd\\":[\\"--token\\",\\"[redacted]\\"]}"',
+    '#(nop)  CMD ["mysqld" "--password" "hunter2"]': '#(nop)  CMD ["mysqld" "--password" "[redacted]"]',
+    "mysqld\0--password\0hunter2\0--port": "mysqld\0--password\0[redacted]\0--port",
     # URLs.
     "postgres://user:p@ss/w:rd@host/db": "postgres://user:[redacted]@host/db",
     "redis://:secret@host:6379": "redis://:[redacted]@host:6379",
@@ -132,6 +153,8 @@ UNCHANGED = [
     "git@example.com:path ssh://git@example.com/path http://a:@h",
     "cat: /etc/passwd: Permission denied",
     "keyboard=us monkey=1 tokenised",
+    "top-secret plan x-token y ls -l --passive x --bypass y",
+    '["--port", "1", "--verbose"] ["a", "secret", "b"]',
     f"{DASHES}BEGIN CERTIFICATE{DASHES}\nabc\n{DASHES}END CERTIFICATE{DASHES}\n",
     "sha256:" + "ab" * 32,
     "eyJ.x.y AKIA ghp_short wm_k1_x 12345:AAx",
@@ -158,6 +181,14 @@ def test_every_value_of_an_environment_is_replaced():
         "NONE",
         "=[redacted]",
     ]
+
+
+def test_the_word_behind_a_telling_flag_is_replaced_in_a_list_of_words():
+    words = ["mysqld", "--password", "hunter2", "-token", "a b", "--port", "1", "--db-password=x", "password", "--auth"]
+    assert redact_words(words) == [
+        "mysqld", "--password", MARKER, "-token", MARKER, "--port", "1", "--db-password=x", "password", "--auth",
+    ]  # fmt: skip
+    assert redact_words(["--token \ud800", "--token", "\ud800"]) == ["--token \ud800", "--token", MARKER]
 
 
 def test_text_that_is_not_unicode_is_shown_as_far_as_it_is():
@@ -189,6 +220,7 @@ def test_the_same_bytes_come_out_however_they_were_cut(output: bytes, cuts: list
 INSIDE = [
     "token=hunter2",
     "--password hunter2",
+    '"--password", "a hunter2"',
     "postgres://user:hunter2@host",
     '"password": "a \\" hunter2"',
     '"DB_PASSWORD=a hunter2"',
@@ -267,6 +299,8 @@ LINES: dict[str, Callable[[int], bytes]] = {
     "a long word, then values": lambda size: b"a" * (size // 2) + b" token=x" * (size // 16),
     "many spaces, then values": lambda size: b" " * (size // 2) + b"x token=x" * (size // 18),
     "flags in quotes": lambda size: b"--token 'x " * (size // 11),
+    "flags behind an open quote": lambda size: b'"' + b"--token x " * (size // 10),
+    "flags in lists": lambda size: b'"--token","' * (size // 11),
     "addresses": lambda size: b"a://b:c@d " * (size // 10),
     "keys that begin": lambda size: (BEGIN[:5].encode() + b"BEGIN ") * (size // 11),
 }
@@ -302,6 +336,8 @@ HOSTILE = {
     "users and hosts": b"://a:b@" * 140_000,
     "tokens": b"eyJ" * 330_000,
     "flags": b"--a-" * 250_000,
+    "short flags": b"-a " * 330_000,
+    "flags in lists": b'"--token","' * 100_000,
     "keys": BEGIN.encode() * 30_000,
     "ends of keys": BEGIN.encode() + END.encode() * 30_000,
     "lines": b"=\n" * 100_000,

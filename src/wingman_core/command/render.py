@@ -11,6 +11,8 @@ from wingman_core.command.grammar import COMMANDS
 from wingman_core.command.lexer import quote
 from wingman_core.command.operations import Operation
 
+PROGRAM: Final = "command"
+"""The field that holds what runs in a container."""
 _CANONICAL: Final = {command.operation: command for command in reversed(COMMANDS)}
 
 
@@ -29,11 +31,18 @@ def render_argv(op: Operation) -> tuple[str, ...]:
     words += verb
     for flag in command.flags.flags:
         words += _flag_words(flag, op)
-    for positional in command.positionals:
+    named, program = positional_words(op)
+    return *words, *named, *program
+
+
+def positional_words(op: Operation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the last words of the canonical command: those that name what it acts on, and the program's own."""
+    words: dict[bool, list[str]] = {True: [], False: []}
+    for positional in _CANONICAL[type(op)].positionals:
         value = getattr(op, positional.field)
-        words += [value] if isinstance(value, str) and value else []
-        words += value if isinstance(value, tuple) else ()
-    return tuple(words)
+        several = value if isinstance(value, tuple) else (value,) if isinstance(value, str) and value else ()
+        words[positional.field == PROGRAM] += several
+    return tuple(words[False]), tuple(words[True])
 
 
 def _flag_words(flag: Flag, op: Operation) -> list[str]:

@@ -1,7 +1,8 @@
 """The verbs that only read, each ending with the text the docker binary would print.
 
-Guarantees: environment values of what ``inspect`` returns are redacted here, where their structure is known (I16);
-output is bounded. Other secrets are the caller's to redact, in the stream.
+Guarantees: of what ``inspect`` returns, environment values and words behind telling flags (``["mysqld", "--password",
+"x"]``) are redacted here, where their structure is known (I16); output is bounded. Other secrets are the caller's to
+redact, in the stream.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from wingman_core.command import (
     ImagesOperation,
@@ -19,7 +20,7 @@ from wingman_core.command import (
     StatsOperation,
     TopOperation,
 )
-from wingman_core.redaction import redact_environment
+from wingman_core.redaction import redact_environment, redact_words
 from wingman_core.target import Target
 from wingman_gateway.engine.connection import JSON, STDERR, Connection, EngineRefused, frames
 from wingman_gateway.engine.events import Event, Exit, Output
@@ -111,7 +112,21 @@ async def _inspect_one(connection: Connection, op: InspectOperation, target: Tar
         config = found.get(key)
         if isinstance(config, dict) and isinstance(config.get("Env"), list):
             found[key] = {**config, "Env": redact_environment(config["Env"])}
-    return found
+    redacted: JSON = _redacted(found)
+    return redacted
+
+
+def _redacted(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return it with secrets hidden in each list of words, such as ``Args``, ``Cmd`` and ``Healthcheck.Test``."""
+    match value:
+        case dict():
+            return {key: _redacted(each) for key, each in value.items()}
+        case list() if all(isinstance(each, str) for each in value):
+            return redact_words(value)
+        case list():
+            return [_redacted(each) for each in value]
+        case _:
+            return value
 
 
 def _path(target: Target) -> str:

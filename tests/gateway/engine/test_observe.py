@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.gateway.engine.conftest import Docker, perform, scripted_engine
 from wingman_core.command import parse
+from wingman_core.redaction import Redactor
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine import Engine, Output
 from wingman_gateway.engine.observe import MOST_LOG_BYTES, timestamp
@@ -110,6 +111,38 @@ async def test_inspect_prints_what_the_docker_binary_prints_without_environment_
     for each, its in zip(shown, said, strict=True):
         each["Config"]["Env"] = its["Config"]["Env"]
     assert shown == said
+
+
+async def test_a_secret_that_is_a_word_behind_its_flag_shows_nowhere(engine: Engine, docker: Docker) -> None:
+    """In no list of ``inspect``, in no list of processes or containers, in no history of an image."""
+    flags = ("--password", "hunter2", "-token", "hunter2")
+    health = f"test --password hunter2 -o '{docker.name()}'"
+    name = docker.run("--health-cmd", health, "--entrypoint", "sh", command=("-c", "sleep 1000; true", "x", *flags))
+    changes = [f"{key} {json.dumps(['x', *flags])}" for key in ("CMD", "ENTRYPOINT", "HEALTHCHECK CMD")]
+    image = docker.name("image") + ":1"
+    docker("commit", *(word for change in changes for word in ("--change", change)), name, image)
+    seen = {}
+    for command in (
+        f"docker inspect {name} {image}",
+        f"docker inspect -f json {name} {image}",
+        "docker ps --no-trunc",
+        "docker ps --no-trunc --format json",
+        f"docker top {name} -eo pid,args",
+        f"docker history --no-trunc {image}",
+    ):
+        redactor = Redactor()
+        stdout = (await perform(engine, command)).stdout.encode()
+        seen[command] = (redactor.feed(stdout) + redactor.close()).decode()
+        assert "hunter2" not in seen[command], command
+        assert "[redacted]" in seen[command], command
+    container, made = json.loads(seen[f"docker inspect {name} {image}"])
+    kept = ["--password", "[redacted]", "-token", "[redacted]"]
+    assert container["Args"] == container["Config"]["Cmd"] == ["-c", "sleep 1000; true", "x", *kept]
+    assert made["Config"]["Cmd"] == made["Config"]["Entrypoint"] == ["x", *kept]
+    assert made["Config"]["Healthcheck"]["Test"] == ["CMD", "x", *kept]
+    for line in seen["docker ps --no-trunc --format json"].splitlines():
+        assert json.loads(line)["ID"]
+    docker("rmi", "-f", image)
 
 
 async def test_inspect_takes_containers_and_images_together(engine: Engine, shop: tuple[Docker, str, str]) -> None:
