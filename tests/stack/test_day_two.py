@@ -144,9 +144,9 @@ async def test_bot_token(stack: Stack, telegram: Telegram, operators: tuple[Chat
     await telegram.message(chat, lambda m: "Wingman is" in m.text, seconds=60)
 
 
-def drilled(stack: Stack, verb: str) -> tuple[int, str]:
+def drilled(stack: Stack, verb: str, *options: str) -> tuple[int, str]:
     """Run a drill whose stages get this decision; return its exit code and what it printed."""
-    words = [BIN / "wingman", "dr", "drill", "--env", "test"]
+    words = [BIN / "wingman", "dr", "drill", "--env", "test", *options]
     said = ""
     with subprocess.Popen(
         words, cwd=stack.clone, env=stack.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -166,14 +166,60 @@ def test_a_drill_stops_nothing_that_somebody_has_not_signed_off(stack: Stack):
     assert {service: stack.inspected(service)["Id"] for service in before} == before
 
 
+def report_of(said: str) -> str:
+    """The report that a drill names."""
+    (path,) = [line.split()[-1].rstrip(".") for line in said.splitlines() if "The report is in" in line]
+    return Path(path).read_text()
+
+
 def test_a_drill_walks_its_stages_and_writes_how_it_went(stack: Stack):
     before = stack.inspected("api")["Id"]
     code, said = drilled(stack, "approve")
     assert code == 0, said
-    (path,) = [line.split()[-1].rstrip(".") for line in said.splitlines() if "The report is in" in line]
-    report = Path(path).read_text()
+    report = report_of(said)
     assert "Everything came back." in report
     for stage in ("approval of stop", "approval of validate", "backup", "stop", "remove", "cold start", "validate"):
         assert f"| {stage} |" in report
     assert stack.inspected("api")["Id"] != before
+    assert "NOT" not in stack.run(BIN / "wingman", "status", "--env", "test")
+
+
+def volumes(stack: Stack) -> dict[str, str]:
+    """The environment's volumes, and the moment that each was made."""
+    named = ("database", "journal")
+    made = "{{.Name}} {{.CreatedAt}}"
+    said = stack.docker("volume", "inspect", "--format", made, *(f"wingman-test_{name}" for name in named))
+    return dict(line.split() for line in said.splitlines())
+
+
+def test_a_drill_that_deletes_the_database_brings_it_back_whole(stack: Stack, busybox_here: str):
+    made = volumes(stack)
+    wish = ("request", "--json", "docker", "run", "--detach", "--name", "lost", busybox_here, "sleep", "300")
+    pending = json.loads(stack.wingman(*wish))["request"]["id"]
+    keys = json.loads(stack.inside("api", "wingman", "keys", "list", "--json"))
+    before = json.loads(stack.inside("api", *VERIFY))
+    log = stack.inside("api", "wingman", "audit", "export")
+    assert before["size"] > 0
+
+    code, said = drilled(stack, "approve", "--volumes")
+    assert code == 0, said
+    report = report_of(said)
+    assert "Everything came back." in report
+    for stage in ("backup", "remove", "cold start", "validate"):
+        assert f"| {stage} |" in report
+    asked = json.loads(stack.wingman("show", said.split("remove: waits for approval of ")[1].split()[0], "--json"))
+    assert "delete the database" in json.dumps(asked), "who signed it off read what is lost"
+
+    now = volumes(stack)
+    assert now.keys() == made.keys()
+    assert all(now[name] > made[name] for name in made), "each was deleted"
+    after = json.loads(stack.inside("api", *VERIFY))
+    assert after["size"] >= before["size"]
+    assert stack.inside("api", "wingman", "audit", "export").startswith(log), "record by record, byte by byte"
+    known = {
+        key["id"]: key["revoked_at"] for key in json.loads(stack.inside("api", "wingman", "keys", "list", "--json"))
+    }
+    assert known == {key["id"]: key["revoked_at"] for key in keys}
+    assert pending in {each["id"] for each in json.loads(stack.wingman("pending", "--json"))["pending"]}
+    stack.wingman("cancel", pending)
     assert "NOT" not in stack.run(BIN / "wingman", "status", "--env", "test")
