@@ -5,7 +5,7 @@ Does not: need a key, but to count false claims (the data directory's operator's
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,17 +96,20 @@ def _certificates(instance: Instance, now: datetime) -> Iterator[Finding]:
 
 
 def _containers(env: str, root: Path, screen: Screen) -> Iterator[Finding]:
-    """Yield for an environment whether each of its containers runs."""
+    """Yield for an environment whether each of its containers is healthy."""
     if not env:
         return
     from wingman_cli.stack.day_two import opened
     from wingman_cli.stack.secrets_file import read, services_of
 
     environment, stack = opened(env, root, screen)
-    running = stack.running()
-    wanted = services_of(read(environment.secrets_file))
-    down = sorted(set(wanted) - running)
-    yield Finding("containers", not down, f"down: {', '.join(down)}" if down else f"{len(wanted)} run")
+    yield _of_containers(services_of(read(environment.secrets_file)), stack.states())
+
+
+def _of_containers(wanted: Sequence[str], states: Mapping[str, str]) -> Finding:
+    found = {name: states.get(name, "missing") for name in wanted}
+    unwell = ", ".join(f"{name} {state}" for name, state in found.items() if state != "healthy")
+    return Finding("containers", not unwell, unwell or f"{len(found)} healthy")
 
 
 def _api(address: str, key: str, name: str) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from tests.cli.running import Up, wingman
 from tests.conftest import REPOSITORY
 from wingman_cli import status
 from wingman_cli.instance import Instance
+from wingman_cli.stack.starting import states_of
 
 PLACE = REPOSITORY / "deploy" / "monitoring"
 SCRAPED = {"job", "environment", "instance"}
@@ -130,6 +131,25 @@ def test_status_names_what_is_not_well(up: Up, monkeypatch: pytest.MonkeyPatch):
     assert [*status._certificates(Instance(up.data_dir / "nowhere"), datetime.now(UTC))] == []
     nobody = [*status._api("http://127.0.0.1:9", "", "prd")]
     assert [(each.name, each.well) for each in nobody] == [("health", False), ("metrics", False), ("claims", False)]
+
+
+@pytest.mark.parametrize(
+    ("api", "said"),
+    [
+        ({"State": "running", "Health": "healthy"}, ""),
+        ({"State": "running", "Health": "unhealthy"}, "api unhealthy"),
+        ({"State": "running", "Health": "starting"}, "api starting"),
+        ({"State": "running", "Health": ""}, "api running"),
+        ({"State": "restarting", "Health": "unhealthy"}, "api restarting"),
+        ({"State": "exited", "Health": "healthy"}, "api exited"),
+        (None, "api missing"),
+    ],
+)
+def test_status_counts_containers_that_are_healthy_and_names_the_others(api: dict[str, str] | None, said: str):
+    rows = [{"Service": name, "State": "running", "Health": "healthy"} for name in ("execution-gateway", "postgres")]
+    rows += [{"Service": "migrate", "State": "exited", "Health": ""}, *([{"Service": "api", **api}] if api else [])]
+    found = status._of_containers(["api", "execution-gateway", "postgres"], states_of(rows))
+    assert (found.well, found.said) == (not said, said or "3 healthy")
 
 
 def test_status_of_what_does_not_run(up: Up):

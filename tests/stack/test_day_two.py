@@ -1,6 +1,7 @@
 """Backup and restore, and every rotation, on the TEST environment while clients work."""
 
 import json
+import re
 import subprocess
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -164,6 +165,14 @@ def test_a_drill_stops_nothing_that_somebody_has_not_signed_off(stack: Stack):
     code, said = drilled(stack, "reject")
     assert (code, "the stage stop is REJECTED: nothing was stopped" in said) == (3, True), said
     assert {service: stack.inspected(service)["Id"] for service in before} == before
+
+
+def test_status_names_the_container_that_is_not_healthy(stack: Stack):
+    stack.compose("stop", "--timeout", "2", "telegram-bot")
+    said = stack.run(BIN / "wingman", "status", "--env", "test", code=1)
+    assert re.search(r"NOT +containers +telegram-bot exited\n", said), said
+    stack.compose("up", "--detach", "--wait", "--no-build", "telegram-bot")
+    assert re.search(r"ok +containers +4 healthy\n", stack.run(BIN / "wingman", "status", "--env", "test"))
 
 
 def report_of(said: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from dotenv import dotenv_values
@@ -123,6 +123,10 @@ class Stack:
     def running(self) -> set[str]:
         """Return the services that have a container that runs."""
         return set(self.compose()("ps", "--services", "--status", "running").split())
+
+    def states(self) -> dict[str, str]:
+        """Return how each service's container is; see ``states_of``."""
+        return states_of(_containers(self.compose()))
 
     def compose(self) -> Compose:
         """Return the environment's compose project."""
@@ -237,10 +241,20 @@ def _built(compose: Compose) -> bool:
     return True
 
 
+def _containers(compose: Compose) -> list[dict[str, Any]]:
+    """Return what compose says of each container, whether or not it runs."""
+    return [json.loads(line) for line in compose("ps", "--all", "--format", "json").splitlines()]
+
+
+def states_of(containers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return for each service the health of a container that runs, else its state as the engine has it."""
+    return {each["Service"]: (each["State"] == "running" and each["Health"]) or each["State"] for each in containers}
+
+
 def _last_words(compose: Compose, services: tuple[str, ...]) -> list[str]:
     """Return for each service that is not well its name and what it printed last."""
     try:
-        rows = [json.loads(line) for line in compose("ps", "--all", "--format", "json").splitlines()]
+        rows = _containers(compose)
     except (Unavailable, ValueError):
         return []
     unwell = [
