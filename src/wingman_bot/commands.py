@@ -158,16 +158,16 @@ class Commands:
                 return found
             if found.status != "PENDING":
                 return _about(found, settled(found, verb, person))
-            note = " ".join((command.args or "").split()[1:])
-            if len(note) > LONGEST_NOTE:
-                return Piece(f"A note has at most {LONGEST_NOTE} characters. Nothing was decided.")
+            note, repeats = " ".join((command.args or "").split()[1:]), False
             if verb == "approve" and found.is_high:
                 first, _, rest = note.partition(" ")
                 repeats = first.lower() == short_digest(found)
                 note = rest if repeats else note
-                if self._decisions.is_first_step(person, found, repeats=repeats):
-                    self._decisions.arm(person, found)
-                    return _ask_again(found, note)
+            if len(note) > LONGEST_NOTE:
+                return Piece(f"A note has at most {LONGEST_NOTE} characters. Nothing was decided.")
+            if verb == "approve" and self._decisions.is_first_step(person, found, repeats=repeats):
+                self._decisions.arm(person, found)
+                return _ask_again(found, note)
             once = f"telegram-message-{message.chat.id}-{message.message_id}-{verb}"
             said = await self._decisions.decide(found, verb, person=person, note=note, once=once)
             self._desk.wake(found.id, urgent=True)
@@ -220,10 +220,14 @@ def _about(request: Request, said: str) -> Piece:
 
 
 def _ask_again(request: Request, note: str) -> Piece:
-    """Return what to send for the second step."""
-    again = f"/approve {request.id} {short_digest(request)}{' ' if note else ''}{note}"
+    """Return what to send for the second step, the note with it where there is room."""
+    again = f"/approve {request.id} {short_digest(request)}"
     heading = "HIGH risk. Look at the card; to approve exactly that, send within two minutes:"
-    return Piece.of(as_list(*_commands(request), Text(Bold(heading), "\n", Code(again))))
+    shown = [*_commands(request), Bold(heading)]
+    piece = Piece.of(as_list(*shown, Code(f"{again} {note}" if note else again)))
+    if piece.fits:
+        return piece
+    return Piece.of(as_list(*shown, Code(again), "Your note is too long to be repeated here: add it to that line."))
 
 
 def _commands(request: Request) -> Iterator[Text]:

@@ -241,6 +241,24 @@ async def test_a_note_that_is_too_long(office: Office):
         assert await office.status(request_id) == "PENDING"
 
 
+@pytest.mark.parametrize(
+    "commands", [[REMOVE], [REMOVE, "docker rm --force " + "x" * 200, "docker rm y", "docker rm z"]]
+)
+async def test_a_note_that_leaves_no_room_in_the_answer_is_asked_for_again(office: Office, commands: list[str]):
+    note = "\N{GRINNING FACE}" * 2000  # 4,000 UTF-16 units
+    async with office.bot():
+        request_id = await office.asks(commands=commands)
+        await office.card(request_id, "HIGH risk")
+        digest = short_digest(Request.model_validate(await view(office, request_id)))
+        asked = await office.says(office.alice, f"/approve {request_id} {note}", "HIGH risk. Look at the card")
+        assert asked.spans("code") == [f"/approve {request_id} {digest}"]
+        assert asked.spans("pre")[0] == REMOVE
+        assert asked.text.endswith("Your note is too long to be repeated here: add it to that line.")
+        await office.says(office.alice, f"/approve {request_id} {digest} {note}", "Approved.")
+        (decided,) = (await view(office, request_id))["decisions"]
+        assert decided["note"] == note
+
+
 async def test_show_is_the_whole_card_without_buttons(office: Office):
     async with office.bot():
         request_id = await office.asks()
