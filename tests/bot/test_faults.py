@@ -1,6 +1,7 @@
 """Telegram and the API when they are slow, busy, gone, or shared with another bot."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -68,6 +69,34 @@ async def test_the_api_is_gone_for_a_while_and_nothing_is_missed(office: Office)
         _, said = await office.taps(office.alice, card, "Approve")
         assert said == "Approved."
         assert office.said("feed.waits")
+
+
+async def test_a_tap_that_telegram_kept_decides_while_the_request_waits(office: Office):
+    async with office.bot():
+        waits, expires = await office.asks(task_name="Waits"), await office.asks(task_name="Expires")
+        cards = [await office.card(request_id) for request_id in (waits, expires)]
+    await office.telegram.taps(office.alice, cards[0], "Approve")
+    await office.telegram.passes(1800)
+    async with office.bot():
+        await office.card(waits, "✅ Approved")
+    await office.telegram.taps(office.alice, cards[1], "Approve")
+    office.api.clock.ahead = timedelta(hours=2)
+    async with office.bot():
+        await office.card(expires, "⌛ Expired")
+        await office.telegram.confirmed()
+        view = (await office.api.call("operator", "GET", f"/approvals/{expires}")).json()
+        assert (view["status"], view["decisions"]) == ("EXPIRED", [])
+
+
+async def test_a_second_tap_that_telegram_kept_while_the_bot_was_away_is_a_first_one(office: Office):
+    async with office.bot():
+        request_id = await office.asks(commands=["docker rm --force --volumes web"])
+        await office.taps(office.alice, await office.card(request_id, "HIGH risk"), "Approve")
+        again = await office.telegram.message(office.group, lambda m: any("Yes" in b.text for b in m.buttons))
+    kept = await office.telegram.taps(office.alice, again, "Yes, approve")
+    async with office.bot():
+        assert "HIGH risk: to approve, tap" in ((await office.telegram.answer(kept)).text or "")
+        assert await office.status(request_id) == "PENDING"
 
 
 async def test_a_tap_whose_answer_from_the_api_gets_lost_decides_once(office: Office):
