@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 import sys
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +18,6 @@ from wingman_cli.session import Session
 from wingman_core.errors import Code, SettingInvalid
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from wingman_cli.embedded_db import Connection
     from wingman_core.audit_record import AuditRecord
     from wingman_core.audit_verify import Summary
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 ROLE = "wingman_auditor"
 TABLE = "execution_audit"
+FAR = re.compile(r"(\d+) of (\d+) records hold")
+"""What a verification that runs elsewhere says of how far it is, on a line of its standard error."""
+
+Progress = Callable[[int, int], None]
+"""Hears how many records hold so far, and of how many."""
 
 KeyFile = Annotated[
     Path | None, typer.Option("--verifier-key", help="The log's public key (default: the data directory's).")
@@ -88,7 +93,7 @@ def export(
     asyncio.run(write())
 
 
-def verify(
+def verify(  # noqa: PLR0913 - options of a command line
     context: typer.Context,
     *,
     against: Annotated[
@@ -96,6 +101,9 @@ def verify(
     ] = None,
     key_file: KeyFile = None,
     save: Annotated[Path | None, typer.Option(help="Write the newest checkpoint here, for a later --against.")] = None,
+    lines: Annotated[
+        bool, typer.Option("--progress", help="Say how far it is on standard error, a line for each thousand records.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Verify the whole log: every record, the tree, every checkpoint, and the story. Exit code 1 if it differs."""
@@ -105,7 +113,8 @@ def verify(
     session: Session = context.obj
     screen = Screen(as_json=as_json)
     key = parse_verifier_key(read_text(key_file or session.instance.verifier_key, "the log's public key"))
-    summary, head = asyncio.run(_verify(session, screen, key, _older(against, key)))
+    with _telling(screen, lines=lines) as progress:
+        summary, head = asyncio.run(_verify(session, key, _older(against, key), progress))
     if save is not None:
         write_atomically(save, head.encode(), 0o644)
     document = {
@@ -144,7 +153,7 @@ async def verify_log(
     key: "VerifierKey",
     *,
     against: "Checkpoint | None" = None,
-    progress: "Progress | None" = None,
+    progress: Progress | None = None,
 ) -> "tuple[Summary, str]":
     """Verify the whole log over one connection; return what it holds and its newest checkpoint as a signed note.
 
@@ -157,27 +166,31 @@ async def verify_log(
         verifier = LogVerifier(origin=key.name, keys=[key], against=against)
         head = await reader.head()
         if progress is None:
-            return await reader.verify(verifier, _nobody_looks), head
-        task = progress.add_task("verifying", total=await reader.size())
-        return await reader.verify(verifier, lambda done: progress.update(task, completed=done)), head
-
-
-def _nobody_looks(_done: int) -> None:
-    return
+            return await reader.verify(verifier, lambda _done: None), head
+        total = await reader.size()
+        return await reader.verify(verifier, lambda done: progress(done, total)), head
 
 
 async def _verify(
-    session: Session, screen: Screen, key: "VerifierKey", against: "Checkpoint | None"
+    session: Session, key: "VerifierKey", against: "Checkpoint | None", progress: Progress
 ) -> "tuple[Summary, str]":
-    from rich.progress import Progress
-
     from wingman_cli.database import opened
 
     async with opened(session, ROLE, TABLE) as access:
-        with Progress(
-            console=screen.err, transient=True, disable=screen.as_json or not screen.err.is_terminal
-        ) as progress:
-            return await verify_log(access, key, against=against, progress=progress)
+        return await verify_log(access, key, against=against, progress=progress)
+
+
+@contextmanager
+def _telling(screen: Screen, *, lines: bool) -> Iterator[Progress]:
+    """Yield what tells how far it is: lines, or a bar where somebody is at a terminal."""
+    if lines:
+        yield lambda done, total: screen.err.print(f"{done} of {total} records hold")
+        return
+    from rich.progress import Progress as Bar
+
+    with Bar(console=screen.err, transient=True, disable=screen.as_json or not screen.err.is_terminal) as bar:
+        task = bar.add_task("verifying", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _moment(text: str, option: str) -> datetime | None:

@@ -7,13 +7,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.progress import Progress, TaskID
 
 from tests.cli.test_stack_secrets import BOT, STRONG, write
 from tests.conftest import REPOSITORY
+from wingman_cli.backup.progress import Amount
+from wingman_cli.stack.compose import Compose
+from wingman_cli.stack.database import ContainerPrograms, StackDatabase
 from wingman_cli.stack.environment import Environment
 from wingman_cli.stack.starting import Stack
+from wingman_core.errors import LogCorrupt
+from wingman_core.notes import VerifierKey
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 ALWAYS = {"api", "execution-gateway", "migrate", "postgres"}
@@ -22,6 +29,15 @@ WITH_BOT = ALWAYS | {"telegram-bot"}
 DOCKER = """\
 #!/bin/sh
 echo "$@" >>"$CALLS"
+"""
+VERIFYING = """\
+#!/bin/sh
+[ "$*" != "compose version" ] || exit 0
+echo "Container wingman-test-migrate-run Creating" >&2
+echo "1000 of 3000 records hold" >&2
+for _ in $(seq 600); do [ -e "$CALLS" ] && break; sleep 0.05; done
+[ -z "$WRONG" ] || { echo "$WRONG" >&2; exit 1; }
+[ ! -e "$CALLS" ] || echo '{"checkpoint": "the newest"}'
 """
 
 
@@ -41,6 +57,14 @@ class World:
         write(environment.secrets_file, secrets)
         environ = {**os.environ, "CALLS": str(self.calls)}
         return Stack(environment, environ, engine=f"unix://{self.engine}", tell=print)
+
+    def database(self, **environ: str) -> StackDatabase:
+        """A database whose log is verified, once somebody has seen how far that is."""
+        (self.root.parent / "docker").write_text(VERIFYING)
+        environment = Environment.of("test", self.root)
+        environment.config.mkdir(parents=True, exist_ok=True)
+        compose = Compose(environment, {**os.environ, "CALLS": str(self.calls), **environ}, engine="unix:///nowhere")
+        return StackDatabase(compose, ContainerPrograms(environment, compose.environ))
 
     def services(self, name: str) -> set[str]:
         """What plain compose starts of an environment; it has nothing but the file."""
@@ -80,3 +104,28 @@ def test_a_bot_that_is_there_no_more_is_still_stopped_and_seen(world: World):
     calls = [line for line in world.calls.read_text().splitlines() if line != "compose version"]
     assert [line.split()[-1] for line in calls] == ["down", "running"]
     assert all("--profile telegram-test" in line for line in calls)
+
+
+class Watching(Progress):
+    """Somebody who looks how far it is."""
+
+    def __init__(self, seen: Path) -> None:
+        super().__init__(disable=True)
+        self.seen = seen
+
+    def update(self, task_id: TaskID, **fields: Any) -> None:  # noqa: ANN401 - as it is there
+        """Look."""
+        super().update(task_id, **fields)
+        self.seen.touch()
+
+
+def test_a_verification_in_a_container_tells_how_far_it_is(world: World):
+    key = VerifierKey("log", bytes(32))
+    progress = Watching(world.calls)
+    assert world.database().goes_on_from("", key, progress) == "the newest"
+    (task,) = progress.tasks
+    assert (task.completed, task.total) == (1000, 3000)
+    assert Amount().render(task).plain == "1000/3000 records"
+    with pytest.raises(LogCorrupt, match="position 7") as caught:
+        world.database(WRONG="LOG_CORRUPT: position 7 differs").goes_on_from("", key, progress)
+    assert "hold" not in caught.value.message

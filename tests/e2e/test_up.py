@@ -96,7 +96,8 @@ def test_first_start_stop_and_second_start_keep_everything(
     assert second.stop(signal.SIGTERM) == 0
     assert processes_of(data_dir) == []
 
-    offline = wingman(data_dir, "audit", "verify", "--json")
+    offline = wingman(data_dir, "audit", "verify", "--json", "--progress")
+    assert offline.stderr == "2 of 2 records hold\n"
     assert json.loads(offline.stdout)["size"] == 2, "the log can be verified while nothing runs"
     assert processes_of(data_dir) == []
 

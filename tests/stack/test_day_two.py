@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
+from rich.progress import Progress
 
 from tests.bot.telegram_server.client import Telegram
 from tests.bot.telegram_server.wire import Chat, Person
@@ -14,6 +15,9 @@ from tests.cli.load import Load, replaced_key, under_load
 from tests.e2e.test_backup import approves
 from tests.e2e.test_telegram import card
 from tests.stack.running import BIN, Stack
+from wingman_cli.backup.procedures import log_key
+from wingman_cli.stack import starting
+from wingman_cli.stack.day_two import StackPlace
 from wingman_cli.stack.secrets_file import read
 
 CONNECT = "import asyncio,asyncpg,sys; asyncio.run(asyncpg.connect(sys.argv[1], password=sys.stdin.read(), timeout=10))"
@@ -165,6 +169,15 @@ def test_a_drill_stops_nothing_that_somebody_has_not_signed_off(stack: Stack):
     code, said = drilled(stack, "reject")
     assert (code, "the stage stop is REJECTED: nothing was stopped" in said) == (3, True), said
     assert {service: stack.inspected(service)["Id"] for service in before} == before
+
+
+def test_a_verification_beside_the_database_tells_how_far_it_is(stack: Stack):
+    environment, engine = stack.environment, stack.environ["DOCKER_HOST"]
+    database = StackPlace(environment, starting.Stack(environment, stack.environ, engine=engine, tell=print)).database()
+    with Progress(disable=True) as progress:
+        database.goes_on_from("", log_key(stack.instance), progress)
+        (task,) = progress.tasks
+    assert 0 < task.completed <= (task.total or 0)
 
 
 def test_status_names_the_container_that_is_not_healthy(stack: Stack):

@@ -1,8 +1,6 @@
 """``wingman backup create | verify | restore``."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -14,8 +12,6 @@ from wingman_cli.screen import Screen
 from wingman_cli.session import Session
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from wingman_cli.backup.archive import Manifest
     from wingman_cli.backup.places import Place
 
@@ -40,11 +36,12 @@ def create(  # noqa: PLR0913 - options of a command line
 ) -> None:
     """Back up a deployment as it is now, while it runs: database, signed checkpoint and claims, in one file."""
     from wingman_cli.backup.procedures import check, create_backup, rehearse
+    from wingman_cli.backup.progress import shown
 
     now, screen = datetime.now(UTC), Screen(as_json=as_json)
     place = _place(context, env, root, screen)
     path = file or place.backups / f"wingman-{place.instance.environment}-{now:{STAMP}}.tar"
-    with _progress(screen) as progress:
+    with shown(screen) as progress:
         manifest, digest = asyncio.run(create_backup(place, path, now=now, progress=progress))
         if prove:
             asyncio.run(rehearse(*check(place.instance, path, progress), progress))
@@ -62,9 +59,10 @@ def verify(  # noqa: PLR0913 - options of a command line
 ) -> None:
     """Prove that a backup can be used: it is whole and ours, and its log verifies once it is restored elsewhere."""
     from wingman_cli.backup.procedures import check, rehearse
+    from wingman_cli.backup.progress import shown
 
     screen = Screen(as_json=as_json)
-    with _progress(screen) as progress:
+    with shown(screen) as progress:
         found, key, against = check(_place(context, env, root, screen).instance, file, progress)
         if not quick:
             asyncio.run(rehearse(found, key, against, progress))
@@ -77,9 +75,10 @@ def verify(  # noqa: PLR0913 - options of a command line
 def restore(context: typer.Context, file: File, *, env: Env = "", root: Root = Path(), as_json: Json = False) -> None:
     """Restore a backup into a deployment that does not run and whose database is empty; verify it there."""
     from wingman_cli.backup.procedures import put_back
+    from wingman_cli.backup.progress import shown
 
     screen = Screen(as_json=as_json)
-    with _progress(screen) as progress:
+    with shown(screen) as progress:
         manifest = asyncio.run(put_back(_place(context, env, root, screen), file, progress))
     if as_json:
         screen.document({"restored": str(file), **manifest.model_dump(mode="json")})
@@ -97,16 +96,6 @@ def _place(context: typer.Context, env: str, root: Path, screen: Screen) -> "Pla
         return StackPlace(*opened(env, root, screen))
     session: Session = context.obj
     return LocalPlace(session.instance, session.environ)
-
-
-@contextmanager
-def _progress(screen: Screen) -> "Iterator[Progress]":
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
-
-    quiet = screen.as_json or not screen.err.is_terminal
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen.err, transient=True, disable=quiet) as progress:
-        yield progress
 
 
 def _tell(screen: Screen, path: Path, manifest: "Manifest", digest: str, line: str) -> None:

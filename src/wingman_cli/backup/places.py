@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from wingman_cli.audit import verify_log
 from wingman_cli.backup.programs import HostPrograms, Programs
+from wingman_cli.backup.progress import counting
 from wingman_cli.database import connection_of, server_of
 from wingman_cli.embedded_db import OWNER, EmbeddedPostgres
 from wingman_cli.instance import Instance
@@ -31,7 +32,7 @@ class Database(Protocol):
         """Postgres' programs on it, as a role that owns the tables."""
         ...
 
-    async def verify(self, key: "VerifierKey", against: "Checkpoint | None", progress: "Progress | None") -> str:
+    async def verify(self, key: "VerifierKey", against: "Checkpoint | None", progress: "Progress") -> str:
         """Verify its audit log; return its newest checkpoint as a signed note. Raises ``LogCorrupt``."""
         ...
 
@@ -69,9 +70,9 @@ class HostDatabase:
 
     programs: HostPrograms
 
-    async def verify(self, key: "VerifierKey", against: "Checkpoint | None", progress: "Progress | None") -> str:
+    async def verify(self, key: "VerifierKey", against: "Checkpoint | None", progress: "Progress") -> str:
         """Verify its audit log over a connection."""
-        _, head = await verify_log(self.programs.connection, key, against=against, progress=progress)
+        _, head = await verify_log(self.programs.connection, key, against=against, progress=counting(progress))
         return head
 
 

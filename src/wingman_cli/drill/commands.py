@@ -21,9 +21,11 @@ def drill(
     wait: Annotated[str, typer.Option(help="How long people have to sign the stages off.")] = "15m",
 ) -> None:
     """Stop an environment, remove it, start it cold and compare: each stage signed off by people, and a report."""
+    from wingman_cli.backup.progress import shown
     from wingman_cli.drill.drill import Drill
     from wingman_cli.stack.day_two import StackPlace, opened
 
     screen = Screen()
     place = StackPlace(*opened(env, root, screen))
-    Drill(place, volumes, duration(wait, "--wait"), datetime.now(UTC), screen.say).run()
+    with shown(screen) as progress:
+        Drill(place, volumes, duration(wait, "--wait"), datetime.now(UTC), screen.say, progress).run()

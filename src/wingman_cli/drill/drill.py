@@ -72,6 +72,7 @@ class Drill:
     """For people to sign each stage off."""
     now: datetime
     tell: Callable[[str], None]
+    progress: Progress
 
     def run(self) -> Path:
         """Walk the stages; return the report's path. Raises ``WingmanError`` after writing how far it came."""
@@ -100,18 +101,17 @@ class Drill:
         # Before: who signed what off, what is there, and a way back.
         await asyncio.to_thread(self._signed_off, report)
         before, began = await self._inventory(), time.monotonic()
-        with Progress(disable=True) as progress:
-            manifest, digest = await create_backup(self.place, backup, now=self.now, progress=progress)
-            self.tell(f"The backup is in {backup}: make restore ENV={report.environment} FILE=... puts it back.")
-            report.stage("backup", f"{manifest.records} records, digest {digest}", time.monotonic() - began)
-            # The stages.
-            await self._stage(report, "stop", lambda: stack.compose()("stop"))
-            await self._stage(report, "remove", lambda: stack.down(volumes=self.volumes))
-            began = time.monotonic()
-            if self.volumes:
-                await put_back(self.place, backup, progress)
-            await asyncio.to_thread(stack.up, build=False)
-            report.stage("cold start", f"healthy at {stack.address()}", time.monotonic() - began)
+        manifest, digest = await create_backup(self.place, backup, now=self.now, progress=self.progress)
+        self.tell(f"The backup is in {backup}: make restore ENV={report.environment} FILE=... puts it back.")
+        report.stage("backup", f"{manifest.records} records, digest {digest}", time.monotonic() - began)
+        # The stages.
+        await self._stage(report, "stop", lambda: stack.compose()("stop"))
+        await self._stage(report, "remove", lambda: stack.down(volumes=self.volumes))
+        began = time.monotonic()
+        if self.volumes:
+            await put_back(self.place, backup, self.progress)
+        await asyncio.to_thread(stack.up, build=False)
+        report.stage("cold start", f"healthy at {stack.address()}", time.monotonic() - began)
         await self._stage(report, "validate", lambda: self._validated(before))
 
     async def _stage(self, report: Report, name: str, do: Callable[[], object]) -> None:
@@ -131,7 +131,7 @@ class Drill:
     def _validated(self, before: Inventory) -> str:
         """Return what was compared; raise ``LogCorrupt`` or ``ApprovalRefused`` for what did not come back."""
         database = self.place.database()
-        database.goes_on_from(before.checkpoint, log_key(self.place.instance))
+        database.goes_on_from(before.checkpoint, log_key(self.place.instance), self.progress)
         with self._client() as client:
             now = {name: client.approval(name).status for name in sorted(before.pending)}
         lost = [name for name, status in now.items() if status not in {Status.PENDING, Status.EXPIRED}]

@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,12 @@ from wingman_cli.stack.environment import Environment
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
 LAST_LINES: Final = 12
+GRACE: Final = 5.0
+"""Seconds for the last of what a program said to arrive."""
 LIMIT: Final = 1800.0
 """Seconds; a first build fetches everything."""
+
+Heard = Callable[[str], bool]
 
 
 class Compose:
@@ -31,14 +36,15 @@ class Compose:
         self._environ = {**kept, "DOCKER_HOST": engine, "COMPOSE_PARALLEL_LIMIT": "1"}
         self._program = find_compose(self._environ)
 
-    def __call__(self, *arguments: str, limit: float = LIMIT) -> str:
+    def __call__(self, *arguments: str, heard: Heard = lambda _line: False) -> str:
         """Run compose on the project, a bot that may be there included; return its output.
 
-        Raises ``Unavailable`` with its last words.
+        ``heard`` gets each line of its standard error as it comes, and says whether it has dealt with it. Raises
+        ``Unavailable`` with its last words.
         """
         environment = self._environment
         files = ("--file", str(environment.compose_file), "--profile", environment.bot_profile)
-        return self._run([*self._program, *files, "--project-name", environment.project, *arguments], limit)
+        return self._run([*self._program, *files, "--project-name", environment.project, *arguments], heard)
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -47,27 +53,41 @@ class Compose:
 
     def docker(self, arguments: list[str]) -> str:
         """Run docker itself, like ``__call__``."""
-        return self._run([_docker(self._environ), *arguments], LIMIT)
+        return self._run([_docker(self._environ), *arguments], lambda _line: False)
 
-    def _run(self, command: list[str], limit: float) -> str:
+    def _run(self, command: list[str], heard: Heard) -> str:
+        said: list[str] = []
+        reading, writing = os.pipe()
+        listener = threading.Thread(target=_listen, args=(reading, heard, said), daemon=True)
+        listener.start()
         try:
             done = subprocess.run(
                 command,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=writing,
                 text=True,
-                timeout=limit,
+                timeout=LIMIT,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise Unavailable(
-                Code.ENGINE_UNAVAILABLE, f"{_named(command)} did not end within {limit:.0f} s", hint="see its logs"
+                Code.ENGINE_UNAVAILABLE, f"{_named(command)} did not end within {LIMIT:.0f} s", hint="see its logs"
             ) from error
+        finally:
+            os.close(writing)
+        listener.join(GRACE)
         if done.returncode != 0:
-            said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LAST_LINES:]
-            raise Unavailable(Code.ENGINE_REFUSED, f"{_named(command)} failed:\n" + "\n".join(said))
+            words = (said or done.stdout.strip().splitlines())[-LAST_LINES:]
+            raise Unavailable(Code.ENGINE_REFUSED, f"{_named(command)} failed:\n" + "\n".join(words))
         return done.stdout
+
+
+def _listen(descriptor: int, heard: Heard, said: list[str]) -> None:
+    """Read lines to the end; keep in ``said`` those that nobody has dealt with."""
+    with open(descriptor, encoding="utf-8", errors="replace") as lines:
+        said.extend(line for line in map(str.rstrip, lines) if line and not heard(line))
 
 
 def find_compose(environ: Mapping[str, str]) -> tuple[str, ...]:

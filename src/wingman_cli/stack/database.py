@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from wingman_cli.audit import FAR
+from wingman_cli.backup.progress import counting
 from wingman_cli.stack.compose import Compose
 from wingman_cli.stack.environment import Environment
 from wingman_core.errors import Code, LogCorrupt, Unavailable
@@ -51,21 +53,26 @@ class StackDatabase:
     compose: Compose
     programs: ContainerPrograms
 
-    async def verify(self, key: "VerifierKey", against: "Checkpoint | None", progress: "Progress | None") -> str:
+    async def verify(self, key: "VerifierKey", against: "Checkpoint | None", progress: "Progress") -> str:
         """Verify the log in a container beside it, as the role that owns the tables; raise ``LogCorrupt``.
 
         The newest checkpoint, which is returned, is what is to be compared with an older one.
         """
         del against
-        if progress is not None:
-            progress.add_task("verifying", total=None)
-        return await asyncio.to_thread(self.goes_on_from, "", key)
+        return await asyncio.to_thread(self.goes_on_from, "", key, progress)
 
-    def goes_on_from(self, note: str, key: "VerifierKey") -> str:
+    def goes_on_from(self, note: str, key: "VerifierKey", progress: "Progress") -> str:
         """Verify the log, and that it goes on from an older signed checkpoint unless ``note`` is empty.
 
         Returns the newest checkpoint as a signed note; raises ``LogCorrupt``.
         """
+        count = counting(progress)
+
+        def heard(line: str) -> bool:
+            if far := FAR.fullmatch(line):
+                count(int(far[1]), int(far[2]))
+            return far is not None
+
         with tempfile.TemporaryDirectory(prefix="verify-", dir=self.programs.environment.config) as scratch:
             place = Path(scratch)
             place.chmod(0o755)  # the key is public, and the container has a user of its own
@@ -75,7 +82,8 @@ class StackDatabase:
             try:
                 said = self.compose(
                     *("run", "--rm", "--no-deps", "-T", "--volume", f"{place}:/verify:ro", "migrate"),
-                    *("wingman", "audit", "verify", "--json", "--verifier-key", "/verify/key", *older),
+                    *("wingman", "audit", "verify", "--json", "--progress", "--verifier-key", "/verify/key", *older),
+                    heard=heard,
                 )
             except Unavailable as error:
                 if any(code.value in error.message for code in FOUND):
