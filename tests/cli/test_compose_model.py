@@ -1,5 +1,6 @@
 """What plain ``docker compose`` makes of an environment's files once ``wingman stack`` has written them."""
 
+import json
 import os
 import shutil
 import socket
@@ -66,14 +67,20 @@ class World:
         compose = Compose(environment, {**os.environ, "CALLS": str(self.calls), **environ}, engine="unix:///nowhere")
         return StackDatabase(compose, ContainerPrograms(environment, compose.environ))
 
-    def services(self, name: str) -> set[str]:
-        """What plain compose starts of an environment; it has nothing but the file."""
+    def model(self, name: str, *options: str) -> str:
+        """What plain compose makes of an environment's file; it has nothing else."""
         environment = Environment.of(name, self.root)
-        words = [COMPOSE, "-f", environment.compose_file, "-p", environment.project, "config"]
-        environ = {"PATH": os.environ["PATH"]}
-        assert subprocess.run([*words, "--quiet"], env=environ, check=True, capture_output=True).stderr == b""
-        said = subprocess.run([*words, "--services"], env=environ, check=True, capture_output=True, text=True)
-        return set(said.stdout.split())
+        words = [COMPOSE, "-f", environment.compose_file, "-p", environment.project, "config", *options]
+        done = subprocess.run(
+            words, env={"PATH": os.environ["PATH"]}, check=True, capture_output=True, text=True, timeout=60
+        )
+        assert not done.stderr
+        return done.stdout
+
+    def services(self, name: str) -> set[str]:
+        """What plain compose starts of an environment."""
+        assert not self.model(name, "--quiet")
+        return set(self.model(name, "--services").split())
 
 
 @pytest.fixture
@@ -95,6 +102,15 @@ def test_without_a_token_there_is_no_bot_and_each_environment_decides_for_itself
     assert (world.services("test"), world.services("prd")) == (WITH_BOT, WITH_BOT)
     world.stack("prd", {**PRDS, "WINGMAN_TELEGRAM": "off"}).database_alone()
     assert (world.services("test"), world.services("prd")) == (WITH_BOT, ALWAYS)
+
+
+def test_both_environments_are_the_same_but_for_names_and_who_may_ask_without_a_key(world: World):
+    world.stack("test", {**STRONG, **BOT}).database_alone()
+    world.stack("prd", {**PRDS, **BOT, "BOT_TOKEN": "2:AAy"}).database_alone()
+    test, prd = (world.model(name, "--format", "json", "--no-env-resolution") for name in ("test", "prd"))
+    found = json.loads(test)
+    assert found["services"]["api"]["environment"].pop("WINGMAN_ANONYMOUS_ROLE") == "worker"
+    assert found == json.loads(prd.replace("prd", "test").replace('"5001"', '"8101"'))
 
 
 def test_a_bot_that_is_there_no_more_is_still_stopped_and_seen(world: World):
