@@ -18,9 +18,10 @@ from tests.conftest import REPOSITORY
 from wingman_cli.backup.progress import Amount
 from wingman_cli.stack.compose import Compose
 from wingman_cli.stack.database import ContainerPrograms, StackDatabase
+from wingman_cli.stack.day_two import StackPlace
 from wingman_cli.stack.environment import Environment
 from wingman_cli.stack.starting import Stack
-from wingman_core.errors import LogCorrupt
+from wingman_core.errors import LogCorrupt, SettingInvalid
 from wingman_core.notes import VerifierKey
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
@@ -30,6 +31,8 @@ WITH_BOT = ALWAYS | {"telegram-bot"}
 DOCKER = """\
 #!/bin/sh
 echo "$@" >>"$CALLS"
+case "$*" in *" ps "*) cat "$CALLS.rows" 2>/dev/null;; esac
+exit 0
 """
 VERIFYING = """\
 #!/bin/sh
@@ -118,8 +121,18 @@ def test_a_bot_that_is_there_no_more_is_still_stopped_and_seen(world: World):
     stack.down(volumes=False)
     stack.running()
     calls = [line for line in world.calls.read_text().splitlines() if line != "compose version"]
-    assert [line.split()[-1] for line in calls] == ["down", "running"]
+    assert [line.split()[-1] for line in calls] == ["down", "json"]
     assert all("--profile telegram-test" in line for line in calls)
+
+
+async def test_nothing_is_restored_while_a_container_runs_or_starts_over_and_over(world: World):
+    place = StackPlace(Environment.of("test", world.root), world.stack("test", STRONG))
+    states = {"postgres": "running", "api": "exited", "execution-gateway": "restarting", "telegram-bot": "paused"}
+    rows = [json.dumps({"Service": name, "State": state, "Health": ""}) for name, state in states.items()]
+    world.calls.with_suffix(".rows").write_text("\n".join(rows))
+    with pytest.raises(SettingInvalid, match=r"TEST runs \(execution-gateway, telegram-bot\)"):
+        async with place.stopped():
+            pass
 
 
 class Watching(Progress):

@@ -17,8 +17,6 @@ from tests.bot.telegram_server.wire import Chat, Person
 from tests.conftest import REPOSITORY
 from tests.stack.running import Stack
 
-pytestmark = pytest.mark.timeout(900)
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the time that a first build may take."""

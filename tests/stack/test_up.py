@@ -26,7 +26,14 @@ SERVICES = ("api", "execution-gateway", "telegram-bot", "postgres")
 
 
 def test_the_first_start_makes_the_secrets_and_says_where_everything_is(bare: Stack):
-    for word in (bare.api, ".env.test", "config/test/keys", "data/test/claims_audit.jsonl", "set BOT_TOKEN"):
+    for word in (
+        bare.api,
+        ".env.test",
+        "config/test/keys",
+        "data/test/claims_audit.jsonl",
+        "set BOT_TOKEN",
+        "made just now",
+    ):
         assert word in bare.said
     assert stat.S_IMODE(bare.secrets_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(bare.environment.config.stat().st_mode) == 0o700

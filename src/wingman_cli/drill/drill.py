@@ -105,7 +105,7 @@ class Drill:
         self.tell(f"The backup is in {backup}: make restore ENV={report.environment} FILE=... puts it back.")
         report.stage("backup", f"{manifest.records} records, digest {digest}", time.monotonic() - began)
         # The stages.
-        await self._stage(report, "stop", lambda: stack.compose()("stop"))
+        await self._stage(report, "stop", stack.stop)
         await self._stage(report, "remove", lambda: stack.down(volumes=self.volumes))
         began = time.monotonic()
         if self.volumes:
@@ -114,11 +114,11 @@ class Drill:
         report.stage("cold start", f"healthy at {stack.address()}", time.monotonic() - began)
         await self._stage(report, "validate", lambda: self._validated(before))
 
-    async def _stage(self, report: Report, name: str, do: Callable[[], object]) -> None:
+    async def _stage(self, report: Report, name: str, do: Callable[[], str | None]) -> None:
         self.tell(f"{name} ...")
         began = time.monotonic()
         said = await asyncio.to_thread(do)
-        report.stage(name, said if name == "validate" else "done", time.monotonic() - began)  # type: ignore[arg-type]
+        report.stage(name, said or "done", time.monotonic() - began)
 
     async def _inventory(self) -> Inventory:
         async with self.place.running() as database, held_moment(database.programs) as moment:

@@ -30,7 +30,7 @@ def up(
     from wingman_cli.stack.starting import Stack, judged_secrets
 
     screen, environment = Screen(), Environment.of(env, root)
-    judged_secrets(environment)
+    first, _ = judged_secrets(environment)
     stack = Stack(environment, os.environ, engine=engine_address(engine, screen), tell=screen.say)
     started = stack.up(build=build)
     compose = f"docker compose -f {environment.compose_file.relative_to(environment.root)} -p {environment.project}"
@@ -38,7 +38,7 @@ def up(
     lines = [
         f"{environment.title} is up and healthy.",
         f"  API      {started.api}   (curl -s {started.api}/health)",
-        f"  secrets  {environment.secrets_file.name}" + (" (made just now)" if started.first else ""),
+        f"  secrets  {environment.secrets_file.name}" + (" (made just now)" if first else ""),
         f"  keys     {here}/keys, certificates in {here}/pki, policies in {here}/policies",
         f"  ledger   {environment.data.relative_to(environment.root)}/claims_audit.jsonl",
         f"  compose  {compose} ps",

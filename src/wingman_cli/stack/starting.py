@@ -32,6 +32,8 @@ FACTS: Final = (
 )
 """What the shell may say of this machine; it is remembered."""
 PROFILES: Final = "COMPOSE_PROFILES"
+STOPPED: Final = frozenset({"created", "exited", "dead", "removing"})
+"""What the engine calls a container that does not run, and that it does not start by itself."""
 SOCKET: Final = "WINGMAN_DOCKER_SOCKET"
 GROUP: Final = "WINGMAN_DOCKER_GID"
 READY_LIMIT: Final = 240
@@ -46,8 +48,6 @@ class Started:
     """What came up."""
 
     api: str
-    first: bool
-    """Whether the secrets were made by this start."""
     bot: bool
 
 
@@ -66,7 +66,7 @@ class Stack:
     def up(self, *, build: bool = True) -> Started:
         """Bring everything up; return once it is healthy."""
         environment = self._environment
-        first, values = judged_secrets(environment)
+        _, values = judged_secrets(environment)
         if environment.next_secrets_file.exists():
             self._tell(
                 f"A change of passwords was cut off; if the database refuses these, it has the next ones already: "
@@ -95,7 +95,7 @@ class Stack:
             compose("rm", "--stop", "--force", BOT)
         api = self.address()
         self._step("waiting for the API to find everything healthy", lambda: _until_healthy(api))
-        return Started(api, first, with_bot)
+        return Started(api, with_bot)
 
     def database_alone(self) -> None:
         """Start Postgres, on an empty volume where there is none, and nothing else."""
@@ -121,8 +121,8 @@ class Stack:
         _until_healthy(self.address())
 
     def running(self) -> set[str]:
-        """Return the services that have a container that runs."""
-        return set(self.compose()("ps", "--services", "--status", "running").split())
+        """Return the services that have a container that runs, or that the engine starts over and over."""
+        return {name for name, state in self.states().items() if state not in STOPPED}
 
     def states(self) -> dict[str, str]:
         """Return how each service's container is; see ``states_of``."""
@@ -134,8 +134,12 @@ class Stack:
 
     def address(self) -> str:
         """Return where the API is published."""
-        port = self._facts().get(self._environment.port_variable) or PORTS[self._environment.name]
+        port = self._known().get(self._environment.port_variable) or PORTS[self._environment.name]
         return f"http://127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        """Stop the containers, and keep them."""
+        self.compose()("stop")
 
     def down(self, *, volumes: bool) -> None:
         """Stop and remove the containers; the data stay unless ``volumes``."""
@@ -157,10 +161,13 @@ class Stack:
 
     def _facts(self) -> dict[str, str]:
         """Return what compose must know of this machine: as the shell says, as it was, or as it is seen."""
+        socket = _socket(self._engine)
+        return self._known() | {SOCKET: str(socket), GROUP: _group(socket)}
+
+    def _known(self) -> dict[str, str]:
         before = self._remembered()
         known = {name: self._environ.get(name) or before.get(name, "") for name in FACTS}
-        socket = _socket(self._engine)
-        return {name: value for name, value in known.items() if value} | {SOCKET: str(socket), GROUP: _group(socket)}
+        return {name: value for name, value in known.items() if value}
 
     def _profiles(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return which environments have a bot: this one as its secrets say, the other as it was."""
