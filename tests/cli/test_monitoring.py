@@ -16,7 +16,7 @@ from tests.cli.running import Up, wingman
 from tests.conftest import REPOSITORY
 from wingman_cli import status
 from wingman_cli.instance import Instance
-from wingman_cli.stack.starting import states_of
+from wingman_cli.stack.compose import states_of
 
 PLACE = REPOSITORY / "deploy" / "monitoring"
 SCRAPED = {"job", "environment", "instance"}

@@ -4,18 +4,21 @@ Guarantees: no secret is ever an argument; what a program says is shown only whe
 engine by itself.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from wingman_cli.stack.environment import Environment
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
+STOPPED: Final = frozenset({"created", "exited", "dead", "removing"})
+"""What the engine calls a container that does not run, and that it does not start by itself."""
 LAST_LINES: Final = 12
 GRACE: Final = 5.0
 """Seconds for the last of what a program said to arrive."""
@@ -45,6 +48,10 @@ class Compose:
         environment = self._environment
         files = ("--file", str(environment.compose_file), "--profile", environment.bot_profile)
         return self._run([*self._program, *files, "--project-name", environment.project, *arguments], heard)
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Return what compose says of each container, whether or not it runs."""
+        return [json.loads(line) for line in self("ps", "--all", "--format", "json").splitlines()]
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -82,6 +89,11 @@ class Compose:
             words = (said or done.stdout.strip().splitlines())[-LAST_LINES:]
             raise Unavailable(Code.ENGINE_REFUSED, f"{_named(command)} failed:\n" + "\n".join(words))
         return done.stdout
+
+
+def states_of(containers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return for each service the health of a container that runs, else its state as the engine has it."""
+    return {each["Service"]: (each["State"] == "running" and each["Health"]) or each["State"] for each in containers}
 
 
 def _listen(descriptor: int, heard: Heard, said: list[str]) -> None:

@@ -8,15 +8,13 @@ Does not: hand the files to the containers' users (see ``hand_over``, which need
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from wingman_cli.instance import Instance, copy_policies
 from wingman_cli.local import TUNING
-from wingman_cli.pki import Authority, create_checkpoint_key, create_token_key, write_atomically, write_private
+from wingman_cli.pki import Authority, create_checkpoint_key, create_token_key, write_private
 from wingman_cli.stack.environment import Environment
-from wingman_cli.stack.secrets_file import wants_bot
-from wingman_core.errors import Code, SettingInvalid
+from wingman_cli.stack.secrets_file import env_lines, wants_bot
 
 USERS: Final[Mapping[str, int]] = {"api": 10001, "gateway": 10002, "bot": 10003, "postgres": 999, "migrate": 10001}
 """The fixed user of each container; its group has the same number."""
@@ -60,7 +58,7 @@ class Deployment:
             for name, content in files.items():
                 write_private(directory / name, content)
         for role, variables in self._variables(values).items():
-            write_private(config / f"{role}.env", _lines(variables).encode("utf-8"))
+            write_private(config / f"{role}.env", env_lines(variables).encode("utf-8"))
 
     def _make_keys(self, now: datetime) -> None:
         instance = self.instance
@@ -134,17 +132,3 @@ def _tls(instance: Instance, stem: str) -> dict[str, bytes]:
 
 def _chosen(values: Mapping[str, str], *prefixes: str) -> dict[str, str]:
     return {name: value for name, value in values.items() if name.startswith(prefixes)}
-
-
-def _lines(variables: Mapping[str, str]) -> str:
-    """Return the text of an env file: each value in quotes that nothing is replaced in."""
-    for name, value in variables.items():
-        if "'" in value or "\n" in value:
-            raise SettingInvalid(Code.SETTING_INVALID, f"{name} holds a quote or a line's end", hint="choose another")
-    return "".join(f"{name}='{value}'\n" for name, value in variables.items())
-
-
-def write_machine_file(path: Path, facts: Mapping[str, str]) -> None:
-    """Write what both compose files must know of this machine."""
-    head = "# Facts of this machine, written by wingman stack up; compose reads them by itself.\n"
-    write_atomically(path, (head + _lines(facts)).encode("utf-8"), 0o644)

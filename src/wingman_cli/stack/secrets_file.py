@@ -69,6 +69,14 @@ def read(path: Path) -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}
 
 
+def env_lines(variables: Mapping[str, str]) -> str:
+    """Return the text of an env file: each value in quotes that nothing is replaced in."""
+    for name, value in variables.items():
+        if "'" in value or "\n" in value:
+            raise SettingInvalid(Code.SETTING_INVALID, f"{name} holds a quote or a line's end", hint="choose another")
+    return "".join(f"{name}='{value}'\n" for name, value in variables.items())
+
+
 def wants_bot(values: Mapping[str, str]) -> bool:
     """Return whether the environment has a Telegram bot."""
     return values.get(OFF, "").lower() != "off" and bool(values.get("BOT_TOKEN"))

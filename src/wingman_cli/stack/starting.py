@@ -4,38 +4,22 @@ Guarantees: nothing is built or started before every secret was judged; what exi
 start with the failing service's last words, and running ``up`` again goes on from there.
 """
 
-import json
-import stat
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
-from dotenv import dotenv_values
 
-from wingman_cli.stack.compose import Compose
-from wingman_cli.stack.deployment import Deployment, hand_over, write_machine_file
-from wingman_cli.stack.environment import BOT, PORTS, SERVICES, Environment
+from wingman_cli.stack.compose import STOPPED, Compose, states_of
+from wingman_cli.stack.deployment import Deployment, hand_over
+from wingman_cli.stack.environment import BOT, SERVICES, Environment
 from wingman_cli.stack.keys import make_keys
+from wingman_cli.stack.machine import Machine
 from wingman_cli.stack.secrets_file import ensure_test_secrets, read, require_strong, services_of, wants_bot
-from wingman_core.errors import Code, SettingInvalid, Unavailable
+from wingman_core.errors import Code, Unavailable
 
-FACTS: Final = (
-    "WINGMAN_PYTHON_IMAGE",
-    "WINGMAN_POSTGRES_IMAGE",
-    "WINGMAN_TEST_PORT",
-    "WINGMAN_PRD_PORT",
-)
-"""What the shell may say of this machine; it is remembered."""
-PROFILES: Final = "COMPOSE_PROFILES"
-STOPPED: Final = frozenset({"created", "exited", "dead", "removing"})
-"""What the engine calls a container that does not run, and that it does not start by itself."""
-SOCKET: Final = "WINGMAN_DOCKER_SOCKET"
-GROUP: Final = "WINGMAN_DOCKER_GID"
 READY_LIMIT: Final = 240
 """Seconds for a service to become healthy."""
 HEALTH_LIMIT: Final = 60.0
@@ -62,19 +46,18 @@ class Stack:
         self._environ = environ
         self._engine = engine
         self._tell = tell
+        self._machine = Machine(environment, environ, engine)
 
     def up(self, *, build: bool = True) -> Started:
         """Bring everything up; return once it is healthy."""
         environment = self._environment
-        _, values = judged_secrets(environment)
         if environment.next_secrets_file.exists():
             self._tell(
                 f"A change of passwords was cut off; if the database refuses these, it has the next ones already: "
                 f"wingman rotate passwords --env {environment.name} finishes it."
             )
-        deployment = Deployment(environment)
-        deployment.prepare(values, now=datetime.now(UTC))
-        write_machine_file(environment.machine_file, self._facts() | self._profiles(values))
+        values = self._prepare()
+        self._machine.write(values)
         compose = self.compose()
         if build:
             if _built(compose):  # what runs is to find its files, however long the build takes, and if it fails
@@ -83,10 +66,10 @@ class Stack:
         hand_over(environment, compose.docker)
         without_bot = [name for name in SERVICES if name != BOT]
         self._step("starting Postgres, gateway and API", lambda: self._start(compose, without_bot))
-        renewed = make_keys(compose, deployment.instance, values)
+        renewed = make_keys(compose, Deployment(environment).instance, values)
         with_bot = wants_bot(values)
         if renewed:
-            deployment.prepare(values, now=datetime.now(UTC))
+            self._prepare()
             hand_over(environment, compose.docker)
         if with_bot:
             recreate = ("--force-recreate",) if renewed else ()
@@ -99,23 +82,19 @@ class Stack:
 
     def database_alone(self) -> None:
         """Start Postgres, on an empty volume where there is none, and nothing else."""
-        environment = self._environment
-        _, values = judged_secrets(environment)
-        Deployment(environment).prepare(values, now=datetime.now(UTC))
-        write_machine_file(environment.machine_file, self._facts() | self._profiles(values))
+        values = self._prepare()
+        self._machine.write(values)
         compose = self.compose()
         if not _built(compose):
             self._step("building the images", lambda: _build(compose, values))
-        hand_over(environment, compose.docker)
+        hand_over(self._environment, compose.docker)
         self._step("starting Postgres", lambda: self._start(compose, ["postgres"]))
 
     def renew(self, services: Sequence[str]) -> None:
         """Hand out what the containers are given now, and make these anew with it, one after another, until healthy."""
-        environment = self._environment
-        _, values = judged_secrets(environment)
-        Deployment(environment).prepare(values, now=datetime.now(UTC))
+        self._prepare()
         compose = self.compose()
-        hand_over(environment, compose.docker)
+        hand_over(self._environment, compose.docker)
         for service in services:
             self._start(compose, [service], "--force-recreate", "--no-deps")
         _until_healthy(self.address())
@@ -126,7 +105,7 @@ class Stack:
 
     def states(self) -> dict[str, str]:
         """Return how each service's container is; see ``states_of``."""
-        return states_of(_containers(self.compose()))
+        return states_of(self.compose().containers())
 
     def compose(self) -> Compose:
         """Return the environment's compose project."""
@@ -134,8 +113,7 @@ class Stack:
 
     def address(self) -> str:
         """Return where the API is published."""
-        port = self._known().get(self._environment.port_variable) or PORTS[self._environment.name]
-        return f"http://127.0.0.1:{port}"
+        return self._machine.api
 
     def stop(self) -> None:
         """Stop the containers, and keep them."""
@@ -144,6 +122,12 @@ class Stack:
     def down(self, *, volumes: bool) -> None:
         """Stop and remove the containers; the data stay unless ``volumes``."""
         self.compose()("down", *(("--volumes",) if volumes else ()))
+
+    def _prepare(self) -> dict[str, str]:
+        """Write what each container is given now; return the secrets that it is made of."""
+        _, values = judged_secrets(self._environment)
+        Deployment(self._environment).prepare(values, now=datetime.now(UTC))
+        return values
 
     def _start(self, compose: Compose, services: list[str], *options: str) -> None:
         try:
@@ -159,26 +143,6 @@ class Stack:
         do()
         self._tell(f"  done in {time.monotonic() - began:.0f} s")
 
-    def _facts(self) -> dict[str, str]:
-        """Return what compose must know of this machine: as the shell says, as it was, or as it is seen."""
-        socket = _socket(self._engine)
-        return self._known() | {SOCKET: str(socket), GROUP: _group(socket)}
-
-    def _known(self) -> dict[str, str]:
-        before = self._remembered()
-        known = {name: self._environ.get(name) or before.get(name, "") for name in FACTS}
-        return {name: value for name, value in known.items() if value}
-
-    def _profiles(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return which environments have a bot: this one as its secrets say, the other as it was."""
-        others = set(filter(None, self._remembered().get(PROFILES, "").split(","))) - {self._environment.bot_profile}
-        own = {self._environment.bot_profile} if wants_bot(values) else set()
-        return {PROFILES: ",".join(sorted(others | own))}
-
-    def _remembered(self) -> dict[str, str]:
-        path = self._environment.machine_file
-        return {name: value or "" for name, value in (dotenv_values(path) if path.exists() else {}).items()}
-
 
 def judged_secrets(environment: Environment) -> tuple[bool, dict[str, str]]:
     """Return whether TEST's secrets were made just now, and the secrets; raise ``SettingInvalid`` for a weak one."""
@@ -190,33 +154,6 @@ def judged_secrets(environment: Environment) -> tuple[bool, dict[str, str]]:
 
         load({**values, "WINGMAN_API_URL": "http://api:8100", "WINGMAN_API_KEY_FILE": "api.key"})
     return first, values
-
-
-def _socket(engine: str) -> Path:
-    """Return the path that the gateway's container gets; raise ``SettingInvalid`` for an engine without a socket."""
-    scheme, _, path = engine.partition("://")
-    if scheme != "unix":
-        raise SettingInvalid(
-            Code.SETTING_INVALID,
-            f"the gateway is given a socket, and {engine} is none",
-            hint="run this on the engine's own machine, with WINGMAN_DOCKER_HOST=unix:///path/to/docker.sock",
-        )
-    # Docker Desktop and its like: the socket here stands for one inside their virtual machine, which has this name.
-    return Path(path) if sys.platform == "linux" else Path("/var/run/docker.sock")
-
-
-def _group(socket: Path) -> str:
-    """Return the group that may use the socket, as containers see it."""
-    if sys.platform != "linux":
-        return "0"
-    found = socket.stat()
-    if not found.st_mode & stat.S_IWGRP:
-        raise SettingInvalid(
-            Code.SETTING_INVALID,
-            f"no group may write to {socket}",
-            hint="start the engine with a group (--group docker)",
-        )
-    return str(found.st_gid)
 
 
 def _until_healthy(api: str) -> None:
@@ -248,20 +185,10 @@ def _built(compose: Compose) -> bool:
     return True
 
 
-def _containers(compose: Compose) -> list[dict[str, Any]]:
-    """Return what compose says of each container, whether or not it runs."""
-    return [json.loads(line) for line in compose("ps", "--all", "--format", "json").splitlines()]
-
-
-def states_of(containers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return for each service the health of a container that runs, else its state as the engine has it."""
-    return {each["Service"]: (each["State"] == "running" and each["Health"]) or each["State"] for each in containers}
-
-
 def _last_words(compose: Compose, services: tuple[str, ...]) -> list[str]:
     """Return for each service that is not well its name and what it printed last."""
     try:
-        rows = _containers(compose)
+        rows = compose.containers()
     except (Unavailable, ValueError):
         return []
     unwell = [
