@@ -1,10 +1,17 @@
-"""One running instance that the tests of the commands share."""
+"""One running instance that the tests of the commands share, and a deployment to back up."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from tests.cli.backups import NOW, QUIET, World, load
 from tests.cli.running import Up
+from tests.conftest import Cluster, Database
+from wingman_cli.backup import procedures
+from wingman_cli.embedded_db import SUPERUSER, create_database
+from wingman_cli.instance import Instance
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +22,27 @@ def up(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[Up
         yield started.ready()
     finally:
         assert started.stop() == 0
+
+
+@pytest.fixture
+async def world(tmp_path: Path, database: Database, postgres: Cluster) -> AsyncIterator[World]:
+    instance = Instance(tmp_path / "data")
+    instance.prepare(now=datetime.now(UTC))
+    target = Database(postgres.server.host, f"{database.name}_back", postgres.passwords)
+    connection = await postgres.server.connection(SUPERUSER, "postgres").connect()
+    await create_database(connection, target.name)
+    await connection.close()
+    instance.ledger.write_bytes(b'{"claim":"one"}\n{"claim":"two"}\n{"claim":"half')
+    yield World(instance, database, target)
+    await postgres.drop(target)
+
+
+@pytest.fixture
+async def backup(world: World, tmp_path: Path) -> Path:
+    """One that was taken under load."""
+    path = tmp_path / "backup.tar"
+    async with load(world):
+        await procedures.create_backup(world.place(world.source), path, now=NOW, progress=QUIET)
+        taken = await world.rows(world.source, "audit_checkpoint")
+    assert len(await world.rows(world.source, "audit_checkpoint")) >= len(taken) > 0
+    return path
