@@ -8,7 +8,7 @@ is killed; nothing that is there is replaced.
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,17 @@ from wingman_cli.audit import read_text
 from wingman_cli.backup import archive
 from wingman_cli.backup.archive import Archive, Manifest, read_archive, writing
 from wingman_cli.backup.places import Database, Place, embedded
-from wingman_cli.backup.programs import dump, empty, held_moment, is_empty, is_withheld, release, restore, withhold
+from wingman_cli.backup.programs import (
+    Programs,
+    dump,
+    empty,
+    held_moment,
+    is_empty,
+    is_withheld,
+    release,
+    restore,
+    withhold,
+)
 from wingman_cli.embedded_db import ROLES
 from wingman_cli.instance import Instance
 from wingman_cli.pki import write_private
@@ -103,22 +113,25 @@ async def put_back(place: Place, path: Path, progress: "Progress") -> Manifest:
             )
         # 3. The database, and the proof that its log is the one that was signed.
         await _put_back(database, found, key, against, progress)
-    # 4. The claims, where nobody has any newer.
-    try:
-        _put_ledger_back(place.ledger, found)
-    except OSError as error:
-        raise SettingInvalid(
-            Code.SETTING_INVALID,
-            f"the database is restored and verified, but the claims cannot be written: {error}",
-            hint=f"as somebody who may: tar -xOf {path} {archive.LEDGER} > {place.ledger}",
-        ) from error
+        # 4. The claims, where nobody has any newer.
+        try:
+            _put_ledger_back(place.ledger, found)
+        except OSError as error:
+            await release(database.programs)
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                f"the database is restored and verified, but the claims cannot be written: {error}",
+                hint=f"as somebody who may: tar -xOf {path} {archive.LEDGER} > {place.ledger}",
+            ) from error
+        # 5. Wingman's processes may use it.
+        await release(database.programs)
     return found.manifest
 
 
 async def _put_back(
     database: Database, found: Archive, key: VerifierKey, against: Checkpoint | None, progress: "Progress"
 ) -> None:
-    """Restore the dump and verify it before any process can use it; leave nothing where that fails."""
+    """Restore the dump and verify it; leave nothing where that fails."""
     task = progress.add_task("restoring", total=found.size(archive.DUMP))
 
     def pieces() -> Iterator[bytes]:
@@ -126,25 +139,22 @@ async def _put_back(
             yield piece
             progress.advance(task, len(piece))
 
-    async def undo() -> None:
-        await empty(database.programs)
-        await release(database.programs)
-
-    await withhold(database.programs)
-    async with _or_nothing(undo):
+    async with _withheld(database.programs):
         await restore(database.programs, pieces())
         head = await database.verify(key, against, progress)
         if head != found.checkpoint:
             raise archive.invalid(found.path, "its checkpoint is not the head of the log in its dump")
-        await release(database.programs)
 
 
 @asynccontextmanager
-async def _or_nothing(undo: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def _withheld(programs: Programs) -> AsyncIterator[None]:
+    """Keep Wingman's processes out of the database, also afterwards; where the context fails, nothing stays in it."""
+    await withhold(programs)
     try:
         yield
     except BaseException:
-        await undo()
+        await empty(programs)
+        await release(programs)
         raise
 
 
