@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import random
 import tarfile
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -16,7 +15,7 @@ from typer.testing import CliRunner, Result
 from tests.cli.backups import NOW, QUIET, World, load
 from tests.conftest import Database
 from wingman_cli.backup import archive, procedures, programs
-from wingman_cli.backup.archive import MEMBERS, Manifest, read_archive
+from wingman_cli.backup.archive import MEMBERS, Manifest, read_archive, writing
 from wingman_cli.backup.programs import HostPrograms, held_moment, is_empty, restore
 from wingman_cli.embedded_db import OWNER
 from wingman_cli.instance import Instance
@@ -58,11 +57,6 @@ async def test_it_is_taken_under_load_and_comes_back_as_it_was_at_one_moment(wor
     await owner.close()
 
 
-def flipped(data: bytes) -> bytes:
-    place = random.randrange(len(data) - len(archive.END))  # the tar's end is zeros that only have to be there
-    return data[:place] + bytes([data[place] ^ 1 << random.randrange(8)]) + data[place + 1 :]
-
-
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "something else": lambda _: b"PGDMP" + bytes(5000),
@@ -70,7 +64,6 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut off at its digest": lambda data: data[:-2560],
     "without its last byte": lambda data: data[:-1],
     "with something behind it": lambda data: data + b"x",
-    **{f"one bit is another, {number}": flipped for number in range(20)},
     "another tar": lambda data: retarred(data, MEMBERS[:3]),
     "a member twice": lambda data: retarred(data, (*MEMBERS, "sha256")),
 }
@@ -93,6 +86,22 @@ async def test_a_damaged_file_is_refused_before_anything_is_restored(world: Worl
             await procedures.put_back(world.place(world.target), bad, QUIET)
         assert caught.value.code is Code.BACKUP_INVALID, name
     assert await world.tables(world.target) == 0
+
+
+def test_a_file_in_which_one_bit_is_another_is_refused_whichever_it_is(tmp_path: Path):
+    path, bad = tmp_path / "backup.tar", tmp_path / "bad.tar"
+    manifest = Manifest(environment="test", origin="log", taken_at=NOW, records=0, server="17")
+    with writing(path) as file:
+        for name in MEMBERS[:-1]:
+            with file.member(name) as write:
+                write(manifest.model_dump_json().encode() if name == archive.MANIFEST else b"text")
+        file.finish()
+    assert read_archive(path).manifest == manifest
+    data = path.read_bytes()
+    for place in range(len(data)):
+        bad.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
+        with pytest.raises(LogCorrupt):
+            read_archive(bad)
 
 
 async def test_another_deployments_backup_is_refused(world: World, backup: Path, tmp_path: Path):

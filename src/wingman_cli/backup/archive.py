@@ -29,7 +29,6 @@ PIECE: Final = 1 << 18
 SMALL: Final = 1 << 20
 """Bytes that a manifest or a checkpoint may have."""
 BLOCK: Final = tarfile.BLOCKSIZE
-END: Final = b"\0" * (2 * BLOCK)
 
 Progress = Callable[[int, int], None]
 """Hears how many bytes are done, and of how many (0 where that is not known yet)."""
@@ -90,21 +89,16 @@ class ArchiveWriter:
         begin = self._file.tell()
         self._file.write(b"\0" * BLOCK)
         yield self._file.write
-        end = self._file.tell()
-        header = tarfile.TarInfo(name)
-        header.size, header.mode = end - begin - BLOCK, 0o600
-        self._file.write(b"\0" * (-header.size % BLOCK))
+        size = self._file.tell() - begin - BLOCK
+        self._file.write(_padding(size))
         self._file.seek(begin)
-        self._file.write(header.tobuf(tarfile.GNU_FORMAT))
+        self._file.write(_header(name, size))
         self._file.seek(0, os.SEEK_END)
 
     def finish(self) -> str:
         """Read back what was written, add its digest and return it."""
-        size = self._file.tell()
-        digest = _digest(self._file, size)
-        with self.member(DIGEST) as write:
-            write(digest.encode("ascii"))
-        self._file.write(END)
+        digest = _digest(self._file, self._file.tell())
+        self._file.write(_end(digest))
         return digest
 
 
@@ -134,13 +128,12 @@ def read_archive(path: Path, progress: Progress = lambda _done, _all: None) -> A
     try:
         with path.open("rb") as file:
             places = _places(file)
-            start, size = places[DIGEST]
-            digest = _digest(file, start - BLOCK, progress)
-            file.seek(start)
-            said = file.read(size)
+            digest = _digest(file, places[DIGEST][0] - BLOCK, progress)
+            end = _end(digest)
+            whole = file.read(len(end) + 1) == end
             manifest, checkpoint = (_small(file, places[name]) for name in (MANIFEST, CHECKPOINT))
-        if said != digest.encode("ascii"):
-            raise invalid(path, "its digest is not that of what it holds: it was altered, or is damaged")
+        if not whole:
+            raise invalid(path, "it does not end with the digest of what it holds: it was altered, or is damaged")
         return Archive(path, Manifest.model_validate_json(manifest), checkpoint.decode("utf-8"), digest, places)
     except OSError as error:
         raise SettingInvalid(
@@ -158,7 +151,7 @@ def invalid(path: Path, why: str) -> LogCorrupt:
 
 
 def _places(file: BinaryIO) -> dict[str, tuple[int, int]]:
-    """Return where each member is, in a file that has just these, and ends where it should."""
+    """Return where each member is, in a file that has just these."""
     name = Path(file.name)
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
@@ -167,10 +160,23 @@ def _places(file: BinaryIO) -> dict[str, tuple[int, int]]:
         raise invalid(name, "it was cut off, or is something else") from error
     if tuple(member[0] for member in found) != MEMBERS:
         raise invalid(name, "it was cut off, or is something else")
-    _, start, size = found[-1]
-    if file.seek(0, os.SEEK_END) != start + size + (-size % BLOCK) + len(END):
-        raise invalid(name, "it was cut off, or something was added to it")
     return {member: (start, size) for member, start, size in found}
+
+
+def _header(name: str, size: int) -> bytes:
+    header = tarfile.TarInfo(name)
+    header.size, header.mode = size, 0o600
+    return header.tobuf(tarfile.GNU_FORMAT)
+
+
+def _padding(size: int) -> bytes:
+    return b"\0" * (-size % BLOCK)
+
+
+def _end(digest: str) -> bytes:
+    """Return all that follows what a digest is of: its member, and the two empty blocks that end a tar."""
+    content = digest.encode("ascii")
+    return _header(DIGEST, len(content)) + content + _padding(len(content)) + b"\0" * (2 * BLOCK)
 
 
 def _small(file: BinaryIO, place: tuple[int, int]) -> bytes:
