@@ -51,10 +51,7 @@ def status(
     """Say what is well and what is not: containers, certificates, health, answers, requests, disk, claims."""
     session: Session = context.obj
     screen = Screen(as_json=as_json)
-    instance, api, name = _where(session, env, root)
-    path = instance.api_key_file(OPERATOR)
-    key = path.read_text("ascii").strip() if path.exists() else ""
-    found = [*_containers(env, root, screen), *_certificates(instance, datetime.now(UTC)), *_api(api, key, name)]
+    found = list(_of_environment(env, root) if env else _of_directory(session))
     if as_json:
         screen.document([{"name": each.name, "well": each.well, "said": each.said} for each in found])
     for each in found:
@@ -64,22 +61,35 @@ def status(
         raise typer.Exit(Exit.FAILED)
 
 
-def _where(session: Session, env: str, root: Path) -> tuple[Instance, str, str]:
-    """Return the deployment's keys, its API's address, and its environment's name."""
-    instance, api, name = session.instance, session.api, "test"
-    if env:
-        from wingman_cli.stack.day_two import StackPlace, opened
+def _of_environment(env: str, root: Path) -> Iterator[Finding]:
+    """Yield how an environment of containers is."""
+    from wingman_cli.stack.day_two import StackPlace, opened
+    from wingman_cli.stack.secrets_file import read, services_of
 
-        place = StackPlace(*opened(env, root, Screen(as_json=True)))
-        instance, api, name = place.instance, place.stack.address(), env
-    elif not api:
+    place = StackPlace(*opened(env, root, Screen(as_json=True)))
+    yield _containers(services_of(read(place.environment.secrets_file)), place.stack.states())
+    yield from _certificates(place.instance, datetime.now(UTC))
+    yield from _api(place.stack.address(), _operators_key(place.instance), env)
+
+
+def _of_directory(session: Session) -> Iterator[Finding]:
+    """Yield how what runs on a data directory is; raise ``Unavailable`` where nothing does."""
+    instance, api = session.instance, session.api
+    if not api:
         running = instance.running()
         if running is None:
             raise Unavailable(
                 Code.GATEWAY_UNAVAILABLE, f"Wingman is not running on {session.data_dir}", hint="wingman up starts it"
             )
         api = running.api
-    return instance, api, name
+    yield from _certificates(instance, datetime.now(UTC))
+    yield from _api(api, _operators_key(instance), "test")
+
+
+def _operators_key(instance: Instance) -> str:
+    """Return the operator's API key, empty where there is none."""
+    path = instance.api_key_file(OPERATOR)
+    return path.read_text("ascii").strip() if path.exists() else ""
 
 
 def _certificates(instance: Instance, now: datetime) -> Iterator[Finding]:
@@ -95,18 +105,8 @@ def _certificates(instance: Instance, now: datetime) -> Iterator[Finding]:
         yield Finding("certificates", end - now >= SHORTEST, f"{name} is good for {(end - now).days} days")
 
 
-def _containers(env: str, root: Path, screen: Screen) -> Iterator[Finding]:
-    """Yield for an environment whether each of its containers is healthy."""
-    if not env:
-        return
-    from wingman_cli.stack.day_two import opened
-    from wingman_cli.stack.secrets_file import read, services_of
-
-    environment, stack = opened(env, root, screen)
-    yield _of_containers(services_of(read(environment.secrets_file)), stack.states())
-
-
-def _of_containers(wanted: Sequence[str], states: Mapping[str, str]) -> Finding:
+def _containers(wanted: Sequence[str], states: Mapping[str, str]) -> Finding:
+    """Return whether each service that an environment has is healthy."""
     found = {name: states.get(name, "missing") for name in wanted}
     unwell = ", ".join(f"{name} {state}" for name, state in found.items() if state != "healthy")
     return Finding("containers", not unwell, unwell or f"{len(found)} healthy")

@@ -148,7 +148,7 @@ def test_status_names_what_is_not_well(up: Up, monkeypatch: pytest.MonkeyPatch):
 def test_status_counts_containers_that_are_healthy_and_names_the_others(api: dict[str, str] | None, said: str):
     rows = [{"Service": name, "State": "running", "Health": "healthy"} for name in ("execution-gateway", "postgres")]
     rows += [{"Service": "migrate", "State": "exited", "Health": ""}, *([{"Service": "api", **api}] if api else [])]
-    found = status._of_containers(["api", "execution-gateway", "postgres"], states_of(rows))
+    found = status._containers(["api", "execution-gateway", "postgres"], states_of(rows))
     assert (found.well, found.said) == (not said, said or "3 healthy")
 
 
