@@ -20,7 +20,7 @@ from wingman_core.command.object_privileges import connect_privileges, network_p
 from wingman_core.command.operations import Operation
 from wingman_core.command.privileges import exec_privileges, mount_lines, run_privileges, update_privileges
 from wingman_core.command.references import references
-from wingman_core.command.shell_words import shell_words
+from wingman_core.command.shell_words import shell_words, variables
 
 Effect = Literal["read", "lifecycle", "change", "destroy"]
 
@@ -115,7 +115,7 @@ def facts(op: Operation) -> Facts:  # noqa: PLR0911 - one return a kind of verb
         case containers.RunOperation() | containers.CreateOperation():
             return Facts(op.verb, effect, run_privileges(op), _run_shell(op), _run_images(op), mount_lines(op))
         case containers.ExecOperation():
-            return Facts(op.verb, effect, exec_privileges(op), shell_words(op.command))
+            return Facts(op.verb, effect, exec_privileges(op), (*shell_words(op.command), *variables(op.env)))
         case objects.PullOperation():
             return Facts(op.verb, effect, images=(repository(op.image) if op.all_tags else qualified(op.image),))
         case containers.UpdateOperation():
@@ -134,7 +134,7 @@ def facts(op: Operation) -> Facts:  # noqa: PLR0911 - one return a kind of verb
 def _run_shell(op: containers.RunOperation | containers.CreateOperation) -> tuple[str, ...]:
     entrypoint = (op.entrypoint,) if op.entrypoint else ()
     health = (f"--health-cmd is run by a shell: {op.health_cmd!a}",) if op.health_cmd else ()
-    return shell_words((*entrypoint, *op.command)) + health
+    return (*shell_words((*entrypoint, *op.command)), *health, *variables(op.env))
 
 
 def _run_images(op: containers.RunOperation | containers.CreateOperation) -> tuple[str, ...]:

@@ -7,14 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from wingman_core.command import object_operations as objects
-from wingman_core.command.frozen import Pairs
+from wingman_core.command.network_options import network_options
+from wingman_core.command.privileges import is_ordinary_memory
 
 _HARMLESS_NETWORK_DRIVERS: Final = frozenset({"bridge", "overlay"})
-_HARMLESS_NETWORK_OPTIONS_WORDS: Final = """
-    com.docker.network.bridge.enable_icc com.docker.network.bridge.enable_ip_masquerade
-    com.docker.network.container_iface_prefix com.docker.network.driver.mtu com.docker.network.endpoint.ifname
-"""
-_HARMLESS_NETWORK_OPTIONS: Final = frozenset(_HARMLESS_NETWORK_OPTIONS_WORDS.split())
 _MEMORY: Final = "tmpfs"
 _SIZES: Final = frozenset({"size", "o", "type", "device"})
 
@@ -31,7 +27,7 @@ def network_privileges(op: objects.NetworkCreateOperation) -> tuple[str, ...]:
 
 def connect_privileges(op: objects.NetworkConnectOperation) -> tuple[str, ...]:
     """Return every line that holds of ``network connect``."""
-    return tuple(_options(op.driver_options))
+    return tuple(network_options(op.driver_options))
 
 
 def _volume(op: objects.VolumeCreateOperation) -> Iterator[str]:
@@ -39,9 +35,9 @@ def _volume(op: objects.VolumeCreateOperation) -> Iterator[str]:
         yield f"volume driver {op.driver}"
     options = dict(op.options)
     memory = options.get("type") == options.get("device") == _MEMORY
-    binds = {"bind", "rbind"} & {option.strip() for option in options.get("o", "").split(",")}
+    memory = memory and is_ordinary_memory(options.get("o", ""))
     for name, value in op.options:
-        if memory and not binds and name in _SIZES:
+        if memory and name in _SIZES:
             continue  # a size-limited file system in memory holds nothing of the host
         if name != "size":
             yield f"volume option {name}={value}"
@@ -53,8 +49,4 @@ def _network(op: objects.NetworkCreateOperation) -> Iterator[str]:
     if op.ipam_driver != "default":
         yield f"address driver {op.ipam_driver}"
     yield from (f"address option {name}" for name, _ in op.ipam_options)
-    yield from _options(op.options)
-
-
-def _options(options: Pairs) -> Iterator[str]:
-    yield from (f"network option {name}={value}" for name, value in options if name not in _HARMLESS_NETWORK_OPTIONS)
+    yield from network_options(op.options)

@@ -6,6 +6,7 @@ images; ``no-new-privileges`` does not count, since it only takes away.
 """
 
 import posixpath
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +16,7 @@ from wingman_core.command.frozen import Pairs
 from wingman_core.command.limits import Ulimit
 from wingman_core.command.mounts import Mount, show_volume
 from wingman_core.command.network import container_of
+from wingman_core.command.network_options import network_options
 
 _LOCAL_LOG_DRIVERS: Final = frozenset({"", "none", "local", "json-file", "journald"})
 _LOCAL_LOG_OPTIONS_WORDS: Final = """
@@ -29,21 +31,29 @@ _ORDINARY_TMPFS_WORDS: Final = """
 _ORDINARY_TMPFS: Final = frozenset(_ORDINARY_TMPFS_WORDS.split())
 _ORDINARY_ULIMITS: Final = {"rtprio": 0, "nice": 20}
 """Up to here no real-time priority, and no nice value below 0 (20 less the limit)."""
+_KERNEL_PLACES: Final = ("/proc", "/sys", "/dev")
+_MEMORY_PLACES: Final = ("/dev/shm", "/dev/mqueue")  # noqa: S108 - a container's own, as every other directory
 _ENGINE_SOCKETS: Final = ("docker", "containerd", "podman", "crio", "cri-", "buildkit", "balena", "dockershim")
 _ENGINE_DIRECTORIES: Final = frozenset({"/", "/run", "/var", "/var/run"})
-_ENGINE_VARIABLES: Final = frozenset({"DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINERD_ADDRESS"})
+_ENGINE_VARIABLES_WORDS: Final = """
+    BUILDKIT_HOST CONTAINERD_ADDRESS CONTAINER_HOST CONTAINER_RUNTIME_ENDPOINT DOCKER_CERT_PATH DOCKER_CONFIG
+    DOCKER_CONTEXT DOCKER_HOST DOCKER_TLS_VERIFY IMAGE_SERVICE_ENDPOINT
+"""
+_ENGINE_VARIABLES: Final = frozenset(_ENGINE_VARIABLES_WORDS.split())
+_DEVICE_VARIABLES: Final = re.compile(r"NVIDIA_.+|.+_VISIBLE_DEVICES")
+"""By these, runtimes of devices hand them out to whoever asks, without any flag."""
 
 
 def exec_privileges(op: containers.ExecOperation) -> tuple[str, ...]:
     """Return every line that holds of ``exec``, sorted, once."""
     privileged = {"--privileged"} if op.privileged else set()
-    return tuple(sorted({*privileged, *_user(op.user), *_environment(op.env)}))
+    return tuple(sorted({*privileged, *_user(op.user), *_environment(op.env), *working_directory(op.workdir)}))
 
 
 def run_privileges(op: ContainerSpec) -> tuple[str, ...]:
     """Return every line that holds of ``run``, sorted, once."""
     found = [*_kernel(op), *_namespaces(op), *_devices(op), *_storage(op), *_engine(op)]
-    return tuple(sorted({*found, *_user(op.user), *_environment(op.env)}))
+    return tuple(sorted({*found, *_user(op.user), *_environment(op.env), *working_directory(op.workdir)}))
 
 
 def update_privileges(op: containers.UpdateOperation) -> tuple[str, ...]:
@@ -62,6 +72,23 @@ def mount_lines(op: ContainerSpec) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def working_directory(path: str) -> Iterator[str]:
+    """Yield it where it is the kernel's: behind a descriptor of the runtime is the host (CVE-2024-21626)."""
+    if _is_kernels(path):
+        yield f"working directory {path}"
+
+
+def mount_over_kernel(target: str) -> Iterator[str]:
+    """Yield a mount over what the runtime masks and reads (CVE-2019-16884, CVE-2019-19921, CVE-2025-31133)."""
+    if _is_kernels(target):
+        yield f"a mount over {target}"
+
+
+def is_ordinary_memory(options: str) -> bool:
+    """Whether a tmpfs with these mount options is memory, and no more than that."""
+    return not any(tmpfs_privileges("", options))
+
+
 def tmpfs_privileges(target: str, options: str) -> Iterator[str]:
     """Yield each option of a tmpfs that makes it more than memory: devices, set-user-id programs, binds."""
     for option in filter(None, options.split(",")):
@@ -76,6 +103,7 @@ def _user(user: str) -> Iterator[str]:
 
 def _environment(env: Pairs) -> Iterator[str]:
     yield from (f"engine's address in {name}" for name, _ in env if name.upper() in _ENGINE_VARIABLES)
+    yield from (f"devices of the host by {name}" for name, _ in env if _DEVICE_VARIABLES.fullmatch(name.upper()))
 
 
 def _kernel(op: ContainerSpec) -> Iterator[str]:
@@ -98,6 +126,8 @@ def _namespaces(op: ContainerSpec) -> Iterator[str]:
     for name, mode in (*modes, *(("network", network.name) for network in op.networks)):
         if mode == "host" or container_of(mode):
             yield f"{name} namespace of {mode}"
+    for network in op.networks:
+        yield from network_options(network.driver_options)
 
 
 def _devices(op: ContainerSpec) -> Iterator[str]:
@@ -114,6 +144,9 @@ def _storage(op: ContainerSpec) -> Iterator[str]:
             yield f"Docker socket in {source}"
     for tmpfs in op.tmpfs:
         yield from tmpfs_privileges(tmpfs.target, tmpfs.options)
+    targets = (*(each.target for each in op.volumes), *(each.target for each in op.mounts))
+    for target in (*targets, *(each.target for each in op.tmpfs)):
+        yield from mount_over_kernel(target)
     yield from (f"volume driver or options in the mount of {mount.target}" for mount in op.mounts if _is_driven(mount))
     if op.volume_driver not in {"", "local"}:
         yield f"volume driver {op.volume_driver}"
@@ -134,6 +167,14 @@ def _outranks(limit: Ulimit) -> bool:
     """Whether a process may raise itself above others (setrlimit(2)): the soft limit may go up to the hard one."""
     ordinary = _ORDINARY_ULIMITS.get(limit.name)
     return ordinary is not None and not 0 <= limit.hard <= ordinary
+
+
+def _is_kernels(path: str) -> bool:
+    return _is_in(path, _KERNEL_PLACES) and not _is_in(path, _MEMORY_PLACES)
+
+
+def _is_in(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _is_root(part: str) -> bool:

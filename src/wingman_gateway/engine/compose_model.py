@@ -18,8 +18,8 @@ MODEL_DOMAIN: Final = "wingman/compose-model/v1"
 _HARMLESS_WORDS: Final = """
     attach blkio_config cap_drop command container_name cpu_count cpu_percent cpu_period cpu_quota cpu_shares cpus
     cpuset depends_on dns dns_opt dns_search domainname entrypoint expose extra_hosts healthcheck hostname image
-    init labels links mac_address mem_limit mem_reservation mem_swappiness memswap_limit pids_limit platform ports
-    profiles pull_policy read_only restart scale shm_size stdin_open stop_grace_period stop_signal tty working_dir
+    init links mac_address mem_limit mem_reservation mem_swappiness memswap_limit pids_limit platform ports
+    profiles pull_policy read_only restart scale shm_size stdin_open stop_grace_period stop_signal tty
 """
 _HARMLESS: Final = frozenset(_HARMLESS_WORDS.split())
 _REPEATED: Final = {
@@ -44,6 +44,7 @@ _SINGLE: Final = {
     "user": "user",
     "userns_mode": "userns",
     "uts": "uts",
+    "working_dir": "workdir",
 }
 _DEPLOY: Final = frozenset(
     {"mode", "replicas", "labels", "restart_policy", "update_config", "rollback_config", "endpoint_mode", "resources"}
@@ -138,6 +139,9 @@ class Model:
             case "environment":
                 for name in value:
                     yield from _run(f"--env={name}=")
+            case "labels":
+                for name in value:
+                    yield from _run(f"--label={name}=")
             case "ulimits":
                 for name, limit in value.items():
                     both = f"{limit.get('soft')}:{limit.get('hard')}" if isinstance(limit, dict) else limit
@@ -194,7 +198,7 @@ def _of_mount(mount: JSON) -> Iterator[str]:
         case "bind":
             yield from _run(f"--volume={mount.get('source')}:{mount.get('target')}")
         case "volume" | "tmpfs":
-            pass
+            yield from _run(f"--volume={mount.get('target')}")
         case other:
             yield f"a mount of type {other}"
 
@@ -212,7 +216,8 @@ def _of_network(network: JSON) -> Iterator[str]:
         return
     options = [f"--opt={key}={value}" for key, value in (network.get("driver_opts") or {}).items()]
     driver = (f"--driver={network['driver']}",) if network.get("driver") else ()
-    yield from _facts("network", "create", *driver, *options, name)
+    labels = [f"--label={key}=" for key in network.get("labels") or ()]
+    yield from _facts("network", "create", *driver, *options, *labels, name)
     known = _NETWORK | {"driver", "driver_opts"}
     yield from (f"the option {each}" for each in sorted(set(network) - known))
     if (network.get("ipam") or {}).get("driver", "default") != "default" or (network.get("ipam") or {}).get("options"):
@@ -224,7 +229,8 @@ def _of_volume(volume: JSON) -> Iterator[str]:
         return  # it exists: it is resolved, and judged by what it is
     options = [f"--opt={key}={value}" for key, value in (volume.get("driver_opts") or {}).items()]
     driver = (f"--driver={volume['driver']}",) if volume.get("driver") else ()
-    yield from _facts("volume", "create", *driver, *options, str(volume.get("name", "")))
+    labels = [f"--label={key}=" for key in volume.get("labels") or ()]
+    yield from _facts("volume", "create", *driver, *options, *labels, str(volume.get("name", "")))
 
 
 def _starts_shell(service: JSON) -> bool:

@@ -166,7 +166,7 @@ class ComposeProjects:
         return (await resolve(self._connection, (Reference("image", name, "fetch"),)))[0]
 
     async def _containers(self, model: Model, op: ComposeUpOperation, services: Sequence[str]) -> tuple[Target, ...]:
-        """Return the containers that are there, and one for each service that would get its first."""
+        """Return the containers that are there, and one for each service that would get its first, or a new name."""
         listed = await containers_of(self._connection, op.project)
         known = model.document.get("services") or {}
         touched = [
@@ -177,7 +177,9 @@ class ComposeProjects:
         names = sorted(str(each["Names"][0]).removeprefix("/") for each in touched)
         there = await resolve(self._connection, tuple(Reference("container", name) for name in names))
         have = {service_of(each) for each in touched}
-        return *there, *(_first(model, name) for name in services if name not in have)
+        named = {name: str(model.service(name).get("container_name") or "") for name in services}
+        new = [name for name in services if name not in have or (named[name] and named[name] not in names)]
+        return *there, *(_first(model, name) for name in new)
 
     async def _joined(self, model: Model, services: Sequence[str]) -> tuple[Target, ...]:
         """Return the networks and volumes that there are by the names that services use."""

@@ -8,18 +8,27 @@ which its administrator chose.
 from collections.abc import Iterator
 from typing import Final
 
-from wingman_core.command.privileges import tmpfs_privileges
+from wingman_core.command.privileges import (
+    is_ordinary_memory,
+    mount_over_kernel,
+    tmpfs_privileges,
+    working_directory,
+)
 from wingman_gateway.engine.connection import JSON
 
 HARMLESS_SECURITY_OPTIONS: Final = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
 ORDINARY_RUNTIMES: Final = frozenset({"", "runc", "io.containerd.runc.v2"})
+MASKED: Final = frozenset({"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"})
+READ_ONLY: Final = frozenset({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"})
+"""What every engine masks, or lets be read alone."""
 HARMLESS_MOUNTS: Final = frozenset({"volume", "tmpfs"})
 
 
 def container_privileges(container: JSON) -> tuple[str, ...]:
     """Return what ``GET /containers/{id}/json`` (API 1.41) shows, apart from volumes: see ``volume_privileges``."""
     host = container.get("HostConfig") or {}
-    return tuple(sorted({*_flags(host), *_ground(host), *_namespaces(host), *_mounts(container)}))
+    workdir = working_directory(str((container.get("Config") or {}).get("WorkingDir") or ""))
+    return tuple(sorted({*_flags(host), *_ground(host), *_namespaces(host), *_mounts(container), *workdir}))
 
 
 def volume_privileges(volume: JSON) -> tuple[str, ...]:
@@ -29,8 +38,8 @@ def volume_privileges(volume: JSON) -> tuple[str, ...]:
         return (f"volume {name} of driver {volume['Driver']}",)
     options = volume.get("Options") or {}
     # The kernel ignores the type of a bind: only a tmpfs that binds nothing is memory.
-    binds = {"bind", "rbind"} & {option.strip() for option in str(options.get("o", "")).split(",")}
-    if "device" in options and (options.get("type") != "tmpfs" or options["device"] != "tmpfs" or binds):
+    memory = options.get("type") == options.get("device") == "tmpfs" and is_ordinary_memory(str(options.get("o", "")))
+    if "device" in options and not memory:
         return (f"volume {name} mounts {options['device']}",)
     return ()
 
@@ -38,8 +47,10 @@ def volume_privileges(volume: JSON) -> tuple[str, ...]:
 def _flags(host: JSON) -> Iterator[str]:
     if host.get("Privileged"):
         yield "privileged"
-    if host.get("MaskedPaths") == [] or host.get("ReadonlyPaths") == []:
-        yield "unmasked kernel paths"
+    # Absent where the container is privileged, and the engine's own where it says nothing.
+    for key, least in (("MaskedPaths", MASKED), ("ReadonlyPaths", READ_ONLY)):
+        if (paths := host.get(key)) is not None and not least <= set(paths):
+            yield "unmasked kernel paths"
     for capability in host.get("CapAdd") or ():
         yield f"capability {capability}"
     for device in host.get("Devices") or ():
@@ -78,6 +89,8 @@ def _namespaces(host: JSON) -> Iterator[str]:
 def _mounts(container: JSON) -> Iterator[str]:
     for target, options in ((container.get("HostConfig") or {}).get("Tmpfs") or {}).items():
         yield from tmpfs_privileges(target, options)
+        yield from mount_over_kernel(target)
     for mount in container.get("Mounts") or ():
+        yield from mount_over_kernel(str(mount.get("Destination", "")))
         if mount.get("Type") not in HARMLESS_MOUNTS:
             yield f"{mount.get('Type')} {mount.get('Source', '')} on {mount.get('Destination', '')}"

@@ -111,9 +111,11 @@ async def _image(connection: Connection, reference: Reference) -> Target:
 
 
 def _name_of(image: JSON, name: str) -> str:
-    """Return the name as it was given; for a full id the first of the image's tags, which people know it by."""
+    """Return the name as it was given; for an id, or a part of one, the first of the tags that people know it by."""
     tags = [each for each in image.get("RepoTags") or () if each != "<none>:<none>"]
-    return tags[0] if name == image["Id"] and tags else name
+    digits = str(image["Id"]).removeprefix("sha256:")
+    is_id = digits.startswith(name.removeprefix("sha256:")) and not {name, f"{name}:latest"} & set(tags)
+    return tags[0] if is_id and tags else name
 
 
 def _registry_digest(name: str, known: Sequence[str]) -> str:

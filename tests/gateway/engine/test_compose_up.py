@@ -272,6 +272,11 @@ PRIVILEGED: Final = {
     "oom_score_adj: -5": "a: killed later than others",
     "logging: {driver: syslog, options: {env: x}}": "a: log driver syslog",
     "environment: {DOCKER_HOST: x}": "a: engine's address in DOCKER_HOST",
+    "environment: {NVIDIA_VISIBLE_DEVICES: all}": "a: devices of the host by NVIDIA_VISIBLE_DEVICES",
+    "working_dir: /proc/self/fd/7": "a: working directory /proc/self/fd/7",
+    "volumes: ['/proc/sys']": "a: a mount over /proc/sys",
+    "volumes: [{type: tmpfs, target: /sys}]": "a: a mount over /sys",
+    "labels: {wingman.role: gateway}": "a: --label=wingman.role=, which is refused",
     "post_start: [{command: [id], user: root}]": "a: the option post_start",
     "deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}": "a: the option deploy.resources",
     "networks: {n: {driver_opts: {x: y}}}": "a: options of the driver in network n",
@@ -322,6 +327,20 @@ configs: {c: {content: "x"}, f: {file: db.env}}
     (new,) = [target for target in targets if target.reference.role == "new"]
     assert (new.name, dict(new.labels)["wingman.role"]) == ("wingman-api-1", "api")
     assert {target.reference.kind for target in targets} == {"project", "image", "container", "network", "volume"}
+
+
+async def test_a_name_that_a_container_would_get_is_judged_also_where_it_replaces_another(
+    engine: Engine, shop: Project
+) -> None:
+    shop.services(a="labels: {team: shop}")
+    assert (await up(engine, shop)).code == 0
+    shop.services(a="container_name: wingman-api-test")
+    op = parse(f"docker compose -p {shop.name} up")
+    targets = await engine.resolve(op)
+    assert [each.name for each in targets if each.reference.role == "new"] == ["wingman-api-test"]
+    verdict = Policy.load(POLICIES, "test").verdict(op, targets, "worker")
+    assert isinstance(verdict, Forbidden)
+    assert "wingman-container" in verdict.policies
 
 
 async def test_pull_fetches_what_was_resolved(engine: Engine, shop: Project, docker: Docker) -> None:

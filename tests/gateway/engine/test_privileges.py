@@ -13,7 +13,8 @@ from wingman_gateway.engine.privileges import container_privileges, volume_privi
 ORDINARY: dict[str, Any] = {
     "CapAdd": None,
     "IpcMode": "private",
-    "MaskedPaths": ["/proc/kcore"],
+    "MaskedPaths": ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"],
+    "ReadonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
     "NetworkMode": "default",
     "SecurityOpt": ["no-new-privileges"],
     "UTSMode": "",
@@ -26,6 +27,9 @@ ORDINARY: dict[str, Any] = {
         ("Privileged", True, "privileged"),
         ("MaskedPaths", [], "unmasked kernel paths"),
         ("ReadonlyPaths", [], "unmasked kernel paths"),
+        ("MaskedPaths", ["/proc/acpi"], "unmasked kernel paths"),
+        ("ReadonlyPaths", ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"], "unmasked kernel paths"),
+        ("Tmpfs", {"/sys/kernel": ""}, "a mount over /sys/kernel"),
         ("Runtime", "sysbox", "runtime sysbox"),
         ("Tmpfs", {"/x": "size=1m,suid"}, "tmpfs option suid on /x"),
         ("CgroupParent", "/", "cgroup parent /"),
@@ -54,6 +58,16 @@ def test_an_ordinary_container_holds_nothing() -> None:
     assert container_privileges({}) == ()
 
 
+def test_a_container_that_begins_behind_a_descriptor_or_covers_what_is_masked_holds_the_host() -> None:
+    config, mounts = {"WorkingDir": "/proc/self/fd/7"}, [{"Type": "volume", "Destination": "/proc/sys"}]
+    assert container_privileges({"Config": config, "HostConfig": ORDINARY, "Mounts": mounts}) == (
+        "a mount over /proc/sys",
+        "working directory /proc/self/fd/7",
+    )
+    config, mounts = {"WorkingDir": "/process"}, [{"Type": "volume", "Destination": "/dev/shm"}]  # noqa: S108
+    assert container_privileges({"Config": config, "HostConfig": ORDINARY, "Mounts": mounts}) == ()
+
+
 @pytest.mark.parametrize("kind", ["bind", "npipe", "unheard-of"])
 def test_a_mount_that_is_neither_volume_nor_tmpfs_is_of_the_host(kind: str) -> None:
     mounts = [{"Type": kind, "Source": "/run/docker.sock", "Destination": "/s"}]
@@ -76,6 +90,10 @@ def test_a_mount_that_is_neither_volume_nor_tmpfs_is_of_the_host(kind: str) -> N
         ),
         (
             {"Name": "v", "Driver": "local", "Options": {"type": "tmpfs", "o": "size=1m,rbind", "device": "tmpfs"}},
+            ("volume v mounts tmpfs",),
+        ),
+        (
+            {"Name": "v", "Driver": "local", "Options": {"type": "tmpfs", "o": "size=1m,dev", "device": "tmpfs"}},
             ("volume v mounts tmpfs",),
         ),
         ({"Name": "v", "Driver": "local", "Options": {"type": "none", "device": "/etc"}}, ("volume v mounts /etc",)),
