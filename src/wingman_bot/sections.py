@@ -171,10 +171,8 @@ def command(number: int, found: Command, room: Room, *, several: bool) -> Iterat
 
 def target(found: Target) -> str:
     """Return which object it is, by its full id and its image's full digest."""
-    name = found.reference if found.name in {"", found.reference} else f"{found.reference} = {found.name}"
-    parts = [line(name)]
-    if found.id:
-        parts.append(f"id {line(found.id)}")
+    name = line(found.reference if found.name in {"", found.reference} else f"{found.reference} = {found.name}")
+    parts = [name, f"id {line(found.id)}"] if found.id else [f"{name} ({line(found.role)}: does not exist yet)"]
     if found.image:
         parts.append(f"image {line(found.image)}")
     if found.image_digest:
@@ -183,7 +181,7 @@ def target(found: Target) -> str:
         parts.append(f"project {line(found.project)}")
     if found.state:
         parts.append(line(found.state))
-    return ", ".join(parts) if found.id else f"{parts[0]} ({line(found.role)}: does not exist yet)"
+    return ", ".join(parts)
 
 
 def risk(request: Request, room: Room) -> Iterator[Text]:

@@ -87,6 +87,7 @@ def preview_card(preview: PreviewView, approval_id: str = "") -> RenderableType:
         ("data lost", radius.data_lost),
         ("privileges", preview.facts.privileges),
         ("shell", preview.facts.shell),
+        ("mounts", preview.facts.mounts),
     ):
         if lines:
             _row(facts, name, _text(", ".join(lines)))

@@ -121,6 +121,7 @@ def test_what_a_command_touches():
     preview = {
         "targets": [
             target(role="new", id="", name="", reference="job", image="", image_digest="", project="", state=""),
+            target(role="fetch", kind="image", id="", name="", reference="web:2", image="", project="", state=""),
             target(name="web-1", privileges=["docker socket mounted"]),
         ],
         "facts": {
@@ -141,6 +142,7 @@ def test_what_a_command_touches():
     text = text_of(request(commands=[command(**preview)]))
     for each in (
         "container job (new: does not exist yet)",
+        f"image web:2 (fetch: does not exist yet), digest sha256:{'b' * 64}",
         f"container web = web-1, id {'a' * 64}, image nginx:1.27, digest sha256:{'b' * 64}, project shop, running",
         "Effect: (destroy, cannot be undone)",
         "Data lost: volume db",

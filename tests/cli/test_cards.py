@@ -40,7 +40,8 @@ def preview(*targets: dict[str, object]) -> PreviewView:
             "targets": targets or [target()],
             "target_digest": DIGESTS[1],
             "facts": {"verb": "restart", "effect": "lifecycle"}
-            | {name: [] for name in ("privileges", "shell", "images", "mounts")},
+            | {"mounts": ["/etc:/etc"]}
+            | {name: [] for name in ("privileges", "shell", "images")},
             "blast_radius": {"summary": "web restarts", "reversible": True, **nothing},
             "verdict": {"outcome": "people", "people": 1, "policies": ["lifecycle"], "reason": "a person decides"},
         }
@@ -93,7 +94,16 @@ def printed(shown: RenderableType, width: int) -> str:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_request_shows_what_it_is_about_in_full(width: int):
     text = printed(request_card(request()), width)
-    for part in (REQUEST, f"{REQUEST}.0", WORKER, TASK, COMMAND, f"id{CONTAINER}", f"imagedigest{IMAGE}", "running"):
+    for part in (
+        REQUEST,
+        f"{REQUEST}.0",
+        WORKER,
+        TASK,
+        COMMAND,
+        f"id{CONTAINER}",
+        f"imagedigest{IMAGE}",
+        "mounts/etc:/etc",
+    ):
         assert part.replace(" ", "") in text
     assert "…" not in text
 
