@@ -20,8 +20,7 @@ from wingman_bot.metrics import Metrics
 from wingman_bot.pace import Urgency
 from wingman_bot.telegram import Refused, Telegram, Unreachable
 from wingman_bot.views import Happened
-from wingman_bot.wording import cut, lines
-from wingman_core.characters import written_out
+from wingman_bot.wording import cut, line, lines
 from wingman_core.errors import WingmanError
 
 KEY: Final = "alert:"
@@ -45,17 +44,17 @@ def alert_of(event: Happened) -> tuple[str, str] | None:
     match event.type:
         case "claim.false":
             found = "\n".join(event.contradicted)
-            heading = f"❗ A worker claims what is not so (verification {_name(event.verification_id)})"
+            heading = f"❗ A worker claims what is not so (verification {line(event.verification_id)})"
             return heading, f"worker: {event.worker_id}\nclaimed: {event.claim}\nfound: {found}"
         case "boundary.violated":
             return f"🚨 The privilege boundary is violated (audit position {event.audit_position})", event.reason
         case "execution.unknown":
-            about = f"{_name(event.execution_id)} of {_name(event.approval_id)}"
+            about = f"{line(event.execution_id)} of {line(event.approval_id)}"
             return f"❓ Nobody saw how {about} ended: a person has to look", f"asked by {event.worker_id}"
         case "health.changed":
             light = HEALTH.get(event.status, "🔴")
             parts = ", ".join(f"{name} {status}" for name, status in sorted(event.components.items()))
-            return f"{light} Wingman is {_name(event.status)}, it was {_name(event.was)}", parts
+            return f"{light} Wingman is {line(event.status)}, it was {line(event.was)}", parts
         case "audit.checkpoint" if event.daily:
             return f"🧾 The day's checkpoint of the audit log: {event.size} records. Keep it.", event.note
         case _:
@@ -175,10 +174,6 @@ class Alerts:
 
 def _ringing(ring: Callable[[], None]) -> Callable[["asyncio.Future[bool]"], None]:
     return lambda _: ring()
-
-
-def _name(text: str) -> str:
-    return written_out(text)
 
 
 def _note(position: int, heading: str, body: str) -> dict[str, Any]:

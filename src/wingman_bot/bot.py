@@ -32,11 +32,9 @@ from wingman_bot.pace import Later, Limits, Pace
 from wingman_bot.settings import Settings, not_spoken_for
 from wingman_bot.taps import Taps
 from wingman_bot.telegram import Telegram, Unauthorized, words
-from wingman_bot.updates import ALLOWED, MOST_BODY, PATH, Updates
+from wingman_bot.updates import MOST_BODY, ONCE, PATH, Updates
 from wingman_core.errors import Code, SettingInvalid, Unavailable
 
-ONCE: Final = 15
-"""Seconds for a call at the start."""
 FLUSH: Final = 3.0
 """Seconds to store what is left at the end."""
 
@@ -218,12 +216,11 @@ class WingmanBot:
         """Take updates in the way that the settings say."""
         settings = self._settings
         if not settings.telegram_webhook_url:
-            await self._no_webhook()
             await self.updates.poll()
         secret = settings.telegram_webhook_secret.get_secret_value()
         route = web.post(PATH, self.updates.webhook(secret))
         async with _served(settings.telegram_webhook_listen, "WINGMAN_TELEGRAM_WEBHOOK_LISTEN", route):
-            await self._webhook(secret)
+            await self.updates.register(f"{settings.telegram_webhook_url}{PATH}", secret)
             await asyncio.Event().wait()
 
     async def _show_metrics(self) -> None:
@@ -233,27 +230,6 @@ class WingmanBot:
 
     async def _metrics(self, _: web.Request) -> web.StreamResponse:
         return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
-
-    async def _webhook(self, secret: str) -> None:
-        """Have Telegram call; go on trying."""
-        url = f"{self._settings.telegram_webhook_url}{PATH}"
-        for wait in delays():
-            try:
-                await self._bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED, request_timeout=ONCE)
-            except TelegramUnauthorizedError as error:
-                raise Unauthorized(words(error)) from None
-            except AiogramError as error:
-                self._log.warning("telegram.lost", method="setWebhook", error=words(error))
-            else:
-                return
-            await asyncio.sleep(wait)
-
-    async def _no_webhook(self) -> None:
-        """Take a webhook away that an earlier set-up left: while there is one, nobody may ask."""
-        try:
-            await self._bot.delete_webhook(drop_pending_updates=False, request_timeout=ONCE)
-        except AiogramError as error:
-            self._log.warning("telegram.lost", method="deleteWebhook", error=words(error))
 
 
 def open_bot(settings: Settings) -> Bot:

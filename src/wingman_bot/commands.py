@@ -97,10 +97,7 @@ class Commands:
             pending = await self._api.every_pending()
             if not pending:
                 return Piece("Nothing waits.")
-            short = beginnings(pending)
-            rows = [_row(each, short[each.id]) for each in pending[:LISTED]]
-            more = [Text(f"… {len(pending) - LISTED} more")] if len(pending) > LISTED else []
-            return _fitting(Bold(f"{len(pending)} waiting, oldest first"), rows, more)
+            return _listed(f"{len(pending)} waiting, oldest first", pending)
 
         await self._answered(message, made)
 
@@ -188,10 +185,7 @@ class Commands:
             return found
         if not found.candidates:
             return Piece.of(Text("No pending request begins with ", quoted(words[0][:64]), ". /pending lists them."))
-        short = beginnings(found.candidates)
-        rows = [_row(each, short[each.id]) for each in found.candidates[:LISTED]]
-        more = [Text(f"… {len(found.candidates) - LISTED} more")] if len(found.candidates) > LISTED else []
-        return _fitting(Bold("Several begin like this:"), rows, more)
+        return _listed("Several begin like this:", found.candidates)
 
     async def _answered(self, message: Message, made: Callable[[], Awaitable[Piece | None]]) -> None:
         """Reply with what ``made`` returns, or with what went wrong."""
@@ -250,10 +244,14 @@ def _row(request: Request, short: str) -> Text:
     return Text(head, Code(COMMAND_ROOM.text(line(first))), more)
 
 
-def _fitting(heading: Text, rows: list[Text], more: list[Text]) -> Piece:
-    """Return as many rows as one message takes."""
+def _listed(heading: str, requests: tuple[Request, ...]) -> Piece:
+    """Return as many requests as one message takes, at most ``LISTED``, by their shortest beginnings."""
+    short = beginnings(requests)
+    rows = [_row(each, short[each.id]) for each in requests[:LISTED]]
     while True:
-        piece = Piece.of(as_list(heading, *rows, *more))
+        missing = len(requests) - len(rows)
+        more = [Text(f"… {missing} more")] if missing else []
+        piece = Piece.of(as_list(Bold(heading), *rows, *more))
         if piece.fits or not rows:
             return piece
-        rows, more = rows[:-1], [Text("… and more")]
+        rows.pop()

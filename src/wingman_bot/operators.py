@@ -108,13 +108,13 @@ class Gate(BaseMiddleware):
     async def _refuse_message(self, message: Message, why: str, said: str | None) -> None:
         user, chat = message.from_user, message.chat.id
         self._count("message", why, user, chat)
-        key = (chat, user.id if user is not None else 0)
+        number = user.id if user is not None else 0
+        key = (chat, number)
         if key in self._told:
             return
         self._told[key] = None
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
-        number = user.id if user is not None else 0
         text = Text(said) if said else Text("Sorry, I only work with this deployment's operators")
         if why == "person":
             text = Text(text, ". Whoever runs it can add your user id: ", Code(number))

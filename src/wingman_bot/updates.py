@@ -17,6 +17,7 @@ from typing import Final
 
 from aiogram import Bot, Dispatcher
 from aiogram.exceptions import (
+    AiogramError,
     ClientDecodeError,
     TelegramAPIError,
     TelegramConflictError,
@@ -36,6 +37,8 @@ ALLOWED: Final = ["message", "callback_query"]
 POLL: Final = 25
 """Seconds that one question waits for an answer."""
 MARGIN: Final = 15
+ONCE: Final = 15
+"""Seconds for a call at the start."""
 HANDLING: Final = 50.0
 """Seconds for one update; what a handler waits for is shorter."""
 LOOK: Final = 1.0
@@ -73,8 +76,13 @@ class Updates:
     async def poll(self) -> None:
         """Ask for ever; raise ``Unauthorized`` where the token is not good.
 
-        Asking from an update on confirms all before it, so that it is asked from the first that is not handled.
+        A webhook that an earlier set-up left is taken away first: while there is one, nobody may ask. Asking from an
+        update on confirms all before it, so that it is asked from the first that is not handled.
         """
+        try:
+            await self._bot.delete_webhook(drop_pending_updates=False, request_timeout=ONCE)
+        except AiogramError as error:
+            self._log.warning("telegram.lost", method="deleteWebhook", error=words(error))
         offset, waits = 0, delays(0.5, 15.0)
         while True:
             wait, patience = next(waits), 0 if self._open else POLL
@@ -95,6 +103,19 @@ class Updates:
                 self.state, waits = "ok", delays(0.5, 15.0)
                 offset = await self._work(found)
                 continue
+            await asyncio.sleep(wait)
+
+    async def register(self, url: str, secret: str) -> None:
+        """Have Telegram call ``url``; go on trying, and raise ``Unauthorized`` where the token is not good."""
+        for wait in delays():
+            try:
+                await self._bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED, request_timeout=ONCE)
+            except TelegramUnauthorizedError as error:
+                raise Unauthorized(words(error)) from None
+            except AiogramError as error:
+                self._log.warning("telegram.lost", method="setWebhook", error=words(error))
+            else:
+                return
             await asyncio.sleep(wait)
 
     async def _found(self, offset: int, patience: int) -> Sequence[Update]:
