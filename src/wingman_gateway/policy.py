@@ -10,7 +10,7 @@ a policy shows as forbidden unless another permit covers it; write names into fo
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
@@ -18,7 +18,8 @@ from typing import Final, Self
 import cedarpy
 
 from wingman_core.approval import person_key
-from wingman_core.command import Facts, Operation, facts
+from wingman_core.command import ComposeUpOperation, Facts, Operation, facts
+from wingman_core.command.container_spec import ContainerSpec
 from wingman_core.target import Target
 from wingman_core.verdict import Automatic, Forbidden, NeedsPeople, Verdict
 from wingman_gateway.policy_cases import check_cases
@@ -74,7 +75,8 @@ class Policy:
     ) -> Allowed | Denied:
         """Judge with the people who approved, by name; the worker's own approval does not count."""
         names = _people(approvals) - _people([worker])
-        answers = self._answers(facts(op), resources_of(op, targets), worker, _People(len(names), tuple(sorted(names))))
+        people = _People(len(names), tuple(sorted(names)))
+        answers = self._answers(_known(op, targets), resources_of(op, targets), worker, people)
         for answer in answers:
             if not answer.allowed:
                 verdict = self.verdict(op, targets, worker)
@@ -85,7 +87,7 @@ class Policy:
 
     def verdict(self, op: Operation, targets: Sequence[Target], worker: str) -> Verdict:
         """Find how many people it needs: the smallest number, from 0, with which every object's answer is yes."""
-        known, refused = facts(op), resources_of(op, targets)
+        known, refused = _known(op, targets), resources_of(op, targets)
         for count in range(MOST_PEOPLE + 1):
             people = _People(count, tuple(f"person-{number}" for number in range(count)))
             answers = self._answers(known, refused, worker, people)
@@ -146,6 +148,15 @@ class _Answer:
     allowed: bool
     policies: tuple[str, ...]
     reason: str
+
+
+def _known(op: Operation, targets: Sequence[Target]) -> Facts:
+    """Return the command's facts, and with what runs an image what the image brings along."""
+    known = facts(op)
+    if not isinstance(op, ContainerSpec | ComposeUpOperation):
+        return known
+    images = {line for target in targets if target.reference.kind == "image" for line in target.privileges}
+    return replace(known, privileges=(*known.privileges, *sorted(images)))
 
 
 def _people(names: Iterable[str]) -> set[str]:

@@ -170,6 +170,8 @@ def _outranks(limit: Ulimit) -> bool:
 
 
 def _is_kernels(path: str) -> bool:
+    """Whether a path in a container, in whatever spelling, is in a file system of the kernel's."""
+    path = "/" + posixpath.normpath(path).lstrip("/") if path else ""
     return _is_in(path, _KERNEL_PLACES) and not _is_in(path, _MEMORY_PLACES)
 
 

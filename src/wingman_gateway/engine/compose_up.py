@@ -102,6 +102,9 @@ class ComposeProjects:
                         code = code or event.code
                     else:
                         yield event
+                if not code and isinstance(op, ComposeUpOperation) and (lines := await self._brings(target)):
+                    yield Output("stderr", f"wingman: {'; '.join(lines)}: {target.name}; nothing is started\n".encode())
+                    code = 1
         if isinstance(op, ComposePullOperation):
             yield Exit(0 if op.ignore_pull_failures else code)
             return
@@ -123,6 +126,11 @@ class ComposeProjects:
         except EngineRefused as error:
             yield Output("stderr", f"Error response from daemon: {error.answer}\n".encode())
             yield Exit(1)
+
+    async def _brings(self, fetched: Target) -> tuple[str, ...]:
+        """Return how an image that nobody could look at before it was fetched reaches for the host."""
+        (image,) = await resolve(self._connection, (Reference("image", fetched.name, "peer"),))
+        return image.privileges
 
     def _registered(self, project: str) -> tuple[Registered, ComposeBinary]:
         registered = self._registry.get(project)

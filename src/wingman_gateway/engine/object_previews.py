@@ -124,7 +124,8 @@ def _of_prune(op: Prune, targets: Sequence[Target]) -> BlastRadius:
     verb = str(getattr(op, "verb", ""))
     cache = " and the unused build cache" if isinstance(op, SystemPruneOperation) else ""
     if not targets:
-        return BlastRadius(f"Nothing is unused now: docker {verb} removes nothing{cache}.", reversible=True)
+        nothing = "nothing but the unused build cache" if cache else "nothing"
+        return BlastRadius(f"Nothing is unused now: docker {verb} removes {nothing}.", reversible=True)
     counted = [
         f"{number} {kind}{'s' if number > 1 else ''}"
         for kind in ("container", "network", "volume", "image")

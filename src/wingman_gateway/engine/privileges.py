@@ -31,6 +31,14 @@ def container_privileges(container: JSON) -> tuple[str, ...]:
     return tuple(sorted({*_flags(host), *_ground(host), *_namespaces(host), *_mounts(container), *workdir}))
 
 
+def image_privileges(image: JSON) -> tuple[str, ...]:
+    """Return what ``GET /images/{name}/json`` shows of how its containers begin (CVE-2024-21626 and others)."""
+    config = image.get("Config") or {}
+    places = (mount_over_kernel(str(target)) for target in config.get("Volumes") or ())
+    workdir = working_directory(str(config.get("WorkingDir") or ""))
+    return tuple(sorted({f"the image has {line}" for lines in (*places, workdir) for line in lines}))
+
+
 def volume_privileges(volume: JSON) -> tuple[str, ...]:
     """Return what ``GET /volumes/{name}`` shows: a local volume with a device is a mount of the host in disguise."""
     name = volume.get("Name", "")

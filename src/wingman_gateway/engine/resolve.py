@@ -12,7 +12,7 @@ from typing import Final, assert_never
 from wingman_core.errors import Code, TargetRefused, Unavailable
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
-from wingman_gateway.engine.privileges import container_privileges, volume_privileges
+from wingman_gateway.engine.privileges import container_privileges, image_privileges, volume_privileges
 
 PROJECT_LABEL: Final = "com.docker.compose.project"
 REGISTRY_SECONDS: Final = 5.0
@@ -107,6 +107,7 @@ async def _image(connection: Connection, reference: Reference) -> Target:
         name=_name_of(image, reference.name),
         image_digest=_registry_digest(reference.name, image.get("RepoDigests") or ()),
         labels=_labels((image.get("Config") or {}).get("Labels")),
+        privileges=image_privileges(image),
     )
 
 

@@ -33,7 +33,7 @@ class Registry:
     def image(self) -> str:
         return f"{self.address}/{NAME}"
 
-    def push(self, tag: str, content: str) -> str:
+    def push(self, tag: str, content: str, **config: object) -> str:
         """Put an image under a tag and return its digest."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as layer:
@@ -41,11 +41,11 @@ class Registry:
             entry.size = len(content)
             layer.addfile(entry, io.BytesIO(content.encode()))
         packed = gzip.compress(archive.getvalue(), mtime=0)
-        config = json.dumps(
+        described = json.dumps(
             {
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {"Cmd": ["/content"]},
+                "config": {"Cmd": ["/content"], **config},
                 "rootfs": {"type": "layers", "diff_ids": [digest_of(archive.getvalue())]},
             }
         ).encode()
@@ -53,7 +53,7 @@ class Registry:
             {
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
-                "config": self._blob("application/vnd.docker.container.image.v1+json", config),
+                "config": self._blob("application/vnd.docker.container.image.v1+json", described),
                 "layers": [self._blob("application/vnd.docker.image.rootfs.diff.tar.gzip", packed)],
             }
         ).encode()

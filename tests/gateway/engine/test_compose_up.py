@@ -369,6 +369,22 @@ async def test_pull_fetches_what_was_resolved(engine: Engine, shop: Project, doc
         assert (await perform(engine, f"{command} --ignore-pull-failures --quiet")).code == 0
 
 
+async def test_a_fetched_image_that_reaches_for_the_host_is_not_started(
+    engine: Engine, shop: Project, docker: Docker
+) -> None:
+    async with serving() as registry:
+        registry.push("1", "one", WorkingDir="/proc/self/fd/7")
+        image = f"{registry.address}/{NAME}:1"
+        shop.write("compose.yml", f"services: {{a: {{image: '{image}'}}}}")
+        ran = await up(engine, shop)
+        assert (ran.code, shop.state()) == (1, {})
+        assert f"the image has working directory /proc/self/fd/7: {image}; nothing is started" in ran.stderr
+        # Now that it is there, nobody is asked.
+        op = parse(f"docker compose -p {shop.name} up")
+        assert isinstance(Policy.load(POLICIES, "test").verdict(op, await engine.resolve(op), "worker"), Forbidden)
+        docker("rmi", image)
+
+
 async def test_what_is_not_registered_is_refused(engine: Engine, engine_url: str, shop: Project) -> None:
     with pytest.raises(TargetRefused, match="no project 'other'") as error:
         await engine.resolve(parse("docker compose -p other up"))

@@ -1,14 +1,18 @@
 """Each way in which an object of the engine can hold the host, and that ordinary ones hold nothing."""
 
 import asyncio
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.gateway.engine.conftest import Docker
 from wingman_core.command import parse
+from wingman_core.verdict import Forbidden
 from wingman_gateway.engine import Engine
-from wingman_gateway.engine.privileges import container_privileges, volume_privileges
+from wingman_gateway.engine.privileges import container_privileges, image_privileges, volume_privileges
+from wingman_gateway.policy import Policy
 
 ORDINARY: dict[str, Any] = {
     "CapAdd": None,
@@ -66,6 +70,16 @@ def test_a_container_that_begins_behind_a_descriptor_or_covers_what_is_masked_ho
     )
     config, mounts = {"WorkingDir": "/process"}, [{"Type": "volume", "Destination": "/dev/shm"}]  # noqa: S108
     assert container_privileges({"Config": config, "HostConfig": ORDINARY, "Mounts": mounts}) == ()
+
+
+def test_what_an_image_brings_along_is_named_in_any_spelling() -> None:
+    config = {"WorkingDir": "//proc/./self/fd/7", "Volumes": {"/data": {}, "/x/../proc": {}}}
+    assert image_privileges({"Config": config}) == (
+        "the image has a mount over /x/../proc",
+        "the image has working directory //proc/./self/fd/7",
+    )
+    assert image_privileges({"Config": {"WorkingDir": "proc/self/fd/7"}})
+    assert image_privileges({"Config": {"WorkingDir": "/app", "Volumes": None}}) == image_privileges({}) == ()
 
 
 @pytest.mark.parametrize("kind", ["bind", "npipe", "unheard-of"])
@@ -148,6 +162,19 @@ async def test_the_engine_shows_ordinary_ones_as_expected(engine: Engine, docker
     await asyncio.to_thread(docker, "create", "--name", name, *ordinary, docker.image, "sleep", "9")
     (target,) = await engine.resolve(parse(f"docker exec {name} id"))
     assert target.privileges == ()
+
+
+async def test_an_image_that_begins_behind_a_descriptor_is_not_run_and_may_be_removed(
+    engine: Engine, docker: Docker
+) -> None:
+    image = docker.name("image") + ":1"
+    await asyncio.to_thread(docker, "create", "--name", name := docker.name(), docker.image, "ls")
+    await asyncio.to_thread(docker, "commit", "--change", "WORKDIR /proc/self/fd/7", name, image)
+    policy = Policy.load(Path(str(resources.files("wingman_gateway") / "policies")), "test")
+    for command, forbidden in ((f"docker run {image} ls", True), (f"docker rmi {image}", False)):
+        op = parse(command)
+        assert isinstance(policy.verdict(op, await engine.resolve(op), "worker"), Forbidden) == forbidden
+    await asyncio.to_thread(docker, "rmi", image)
 
 
 async def test_a_disguised_volume_shows_on_its_container_and_by_itself(engine: Engine, docker: Docker) -> None:
