@@ -21,7 +21,6 @@ from wingman_core.canonical import canonical_bytes
 
 LONGEST: Final = 4096
 """UTF-16 units of one message."""
-LONGEST_CAPTION: Final = 1024
 MOST_ENTITIES: Final = 100
 """Telegram ignores further ones."""
 ROOMS: Final = (Room(1500, 20), Room(700, 10), Room(300, 6), Room(120, 3), Room(60, 1))
