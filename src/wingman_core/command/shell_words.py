@@ -26,8 +26,8 @@ _INTERPRETERS_WORDS: Final = """
     chroot unshare micropython runcon bwrap qemu
     original-awk docker podman nerdctl ctr crictl kubectl runc crun posh lksh rksh sash hush lash msh bsh git-shell
     php-cgi php-fpm phpdbg ts-node tsx jruby truffleruby mruby jython graalpy ocaml sbcl clisp ecl clojure raku perl6
-    qjs rhino swipl crystal coffee jimsh gst tcc osh ysh ion scsh execlineb d8 duk mujs tjs hermes wasmtime wasmer
-    iwasm ghc runhaskell rdmd gforth newlisp csi gosh hy abcl gash bb babashka
+    qjs rhino swipl crystal coffee jimsh gst tcc osh ysh scsh execlineb d8 duk mujs tjs wasmtime wasmer iwasm ghc
+    runhaskell rdmd gforth newlisp gosh babashka
 """
 _INTERPRETERS: Final = frozenset(_INTERPRETERS_WORDS.split())
 
@@ -42,14 +42,13 @@ _RUNNERS_WORDS: Final = """
     x86_64 i386 i686 service systemctl rc-service invoke-rc.d runsv runsvdir sv supervisord supervisorctl pm2 entr
     dbus-run-session dbus-launch ssh-agent xvfb-run valgrind perf numactl cgexec prlimit choom newgrp sg firejail
     minijail0 nsjail systemd-nspawn machinectl chronic uv uvx pipx bundle rake
-    pkexec run0 sudoedit execline envdir envuidgid setuidgid softlimit setlock multilog s6-setlock
-    s6-softlimit s6-envdir
-    proxychains proxychains4 torsocks torify tsocks faketime eatmydata cpulimit gcc g++ cc c++ cpp clang
-    ldd split tcpdump gs gnuplot pdflatex latex xelatex lualatex luatex tex cmake bazel scons ant sbt lein mix joe jed
-    mg micro kak hx ne pico pager most w3m lynx elinks mutt mail mailx rabbitmqctl uwsgi ansible ansible-playbook
-    salt-call puppet terraform dpkg-reconfigure update-alternatives watchexec nodemon jupyter
-    spark-submit pyspark airflow django-admin flask celery drush artisan composer jrunscript jdb jjs
-    cqlsh sqlplus isql clickhouse mysqlsh influx dbus-send busctl gdbserver rr catchsegv debugfs
+    ion hy bb csi hermes abcl gash wsh pkexec run0 sudoedit execline envdir envuidgid setuidgid softlimit setlock
+    multilog s6-setlock s6-softlimit s6-envdir proxychains proxychains4 torsocks torify tsocks faketime eatmydata
+    cpulimit gcc g++ cc c++ cpp clang ldd split tcpdump gs gnuplot pdflatex latex xelatex lualatex luatex tex cmake
+    bazel scons ant sbt lein mix joe jed mg micro kak hx ne pico pager w3m lynx elinks mutt mail mailx rabbitmqctl
+    uwsgi ansible ansible-playbook salt-call puppet terraform dpkg-reconfigure update-alternatives watchexec nodemon
+    jupyter spark-submit pyspark drush composer jrunscript jdb jjs cqlsh sqlplus isql clickhouse mysqlsh influx
+    dbus-send busctl gdbserver rr catchsegv debugfs
 """
 _RUNNERS: Final = frozenset(_RUNNERS_WORDS.split())
 

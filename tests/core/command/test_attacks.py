@@ -231,14 +231,16 @@ HARMLESS = (
     "--log-driver json-file --log-opt max-size=10m --log-opt max-file=3",
     "--ulimit rtprio=0 --ulimit nice=20 --ulimit nproc=-1",
     "--oom-score-adj 500 --ulimit nofile=1024 --sysctl net.core.somaxconn=1024 --shm-size 64m",
-    "-e PATH=/bin -e DOCKER=1",
+    "-e PATH=/bin -e DOCKER=1 -e ENV=prod -e NODE_OPTIONS=x -e PYTHONPATH=/app -e OLD_PAGER=x",
+    "-w /process -v data:/device --tmpfs /dev/shm --mount type=tmpfs,dst=/dev/shm/x -v data:/system",
+    "--network name=lan,driver-opt=com.docker.network.endpoint.ifname=eth7",
 )
 
 
 @pytest.mark.parametrize("flags", HARMLESS)
 def test_the_ordinary_is_no_privilege(flags: str):
     found = facts(parse(f"docker run {flags} busybox"))
-    assert found.privileges == ()
+    assert (found.privileges, found.shell) == ((), ())
 
 
 INTERPRETED = {
@@ -319,7 +321,8 @@ def test_an_interpreter_in_a_flag_is_told(flags: str):
             "ocamlfind-not old.bak",
             "touch /srv/a.txt",
         ),
-        *("httpd-foreground", "sh2elf-not x", "cat /app/run.sh"),
+        *("httpd-foreground", "sh2elf-not x", "cat /app/run.sh", "grep hermes /etc/hosts", "cat /proc/meminfo"),
+        *("celery worker", "sort --key=2 x", "tool --executor=x --evaluate y", "/process/bin/x", "/devices x"),
     ],
 )
 def test_plain_programs_are_not_interpreted(command: str):
