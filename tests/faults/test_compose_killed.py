@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from wingman_cli.pki import Authority
 from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.errors import Code
 from wingman_gateway.engine import Engine, read_registry
+from wingman_gateway.engine.private_place import PREFIX
 from wingman_gateway.settings import Settings
 
 __all__ = ["docker"]
@@ -132,12 +134,15 @@ async def test_killed_while_compose_waits_it_ends_too_and_what_is_half_done_is_u
         await eventually(is_gone)
         with pytest.raises(grpc.aio.AioRpcError):
             await call
+    left = f"{PREFIX}{gateway.process.pid}-*"
+    assert list(Path(tempfile.gettempdir()).glob(left))
     shop.go()
     intent, reconciled = await goes_on(site, command, approval)
     assert (intent.kind, reconciled.kind, reconciled.outcome) == (INTENT, RECONCILED, "UNKNOWN")
     evidence = json.loads(reconciled.evidence)
     assert (evidence["as_wanted"], evidence["wanted"]) == (["db"], ["db", "web"])
     assert (shop.states(), shop.runs()) == ({"db": "running", "web": "created"}, 1)
+    assert not list(Path(tempfile.gettempdir()).glob(left))
     # Asked for again, it does what was left, and that alone.
     async with site.running() as gateway, gateway.channel(site.pki) as channel:
         await gateway.serving(site.pki)

@@ -13,12 +13,12 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from wingman_core.errors import Code, Unavailable
 from wingman_gateway.engine import tied
 from wingman_gateway.engine.events import Event, Exit, Output
+from wingman_gateway.engine.private_place import private_place
 
 MODEL_SECONDS: Final = 20.0
 CHUNK: Final = 32 * 1024
@@ -42,8 +42,8 @@ class ComposeBinary:
 
     async def perform(self, *arguments: str, model: bytes) -> AsyncGenerator[Event]:
         """Run it, and yield its output as it comes, ``Exit`` last; closing the iterator ends it."""
-        with TemporaryDirectory(prefix="wingman-compose-") as home:
-            async with self._started(arguments, Path(home)) as process:
+        with private_place() as home:
+            async with self._started(arguments, home) as process:
                 queue: asyncio.Queue[Output | None] = asyncio.Queue(maxsize=16)
                 carried = (
                     _feed(process, model),

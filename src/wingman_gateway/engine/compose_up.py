@@ -9,8 +9,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from wingman_core.command import ComposeFiles, ComposePullOperation, ComposeUpOperation, PullOperation, parse_argv
@@ -24,6 +22,7 @@ from wingman_gateway.engine.compose_model import Model
 from wingman_gateway.engine.compose_registry import Registered
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.events import Event, Exit, Note, Output
+from wingman_gateway.engine.private_place import private_place, sweep
 from wingman_gateway.engine.resolve import resolve
 
 HASH_LABEL: Final = "com.docker.compose.config-hash"
@@ -39,6 +38,8 @@ class ComposeProjects:
     ) -> None:
         self._connection = connection
         self._registry = registry
+        if registry:
+            sweep()
         self._binary = binary
 
     async def resolve(self, op: ComposeFiles) -> tuple[Target, ...]:
@@ -62,25 +63,25 @@ class ComposeProjects:
     async def model(self, project: str) -> Model:
         """Read a project's files and have Compose resolve a private copy of them; raise ``TargetRefused``."""
         registered, binary = self._registered(project)
-        with TemporaryDirectory(prefix="wingman-compose-") as place:
+        with private_place() as place:
             files = await asyncio.to_thread(project_files, registered)
-            await asyncio.to_thread(copy, files, Path(place))
+            await asyncio.to_thread(copy, files, place)
             chosen = [word for file in registered.files for word in ("--file", f"{place}/{file}")]
             code, stdout, stderr = await binary.ask(
-                Path(place), "--project-name", project, *chosen, "config", "--format", "json"
+                place, "--project-name", project, *chosen, "config", "--format", "json"
             )
         if code:
-            raise _unusable(project, stderr.decode(errors="replace").replace(place, str(registered.directory)))
-        text = stdout.decode().replace(place, json.dumps(str(registered.directory))[1:-1])
+            raise _unusable(project, stderr.decode(errors="replace").replace(str(place), str(registered.directory)))
+        text = stdout.decode().replace(str(place), json.dumps(str(registered.directory))[1:-1])
         document = _plain(json.loads(text))
         return Model(project, str(registered.directory), text.encode(), document, digests(files))
 
     async def hashes(self, model: Model) -> dict[str, str]:
         """Return the hash of each service's configuration, as Compose labels containers with it."""
         _, binary = self._registered(model.project)
-        with TemporaryDirectory(prefix="wingman-compose-") as place:
+        with private_place() as place:
             words = (*_given(model), "config", "--hash", "*")
-            code, stdout, stderr = await binary.ask(Path(place), *words, model=model.text)
+            code, stdout, stderr = await binary.ask(place, *words, model=model.text)
         if code:
             raise _unusable(model.project, stderr.decode(errors="replace"))
         return dict(line.split() for line in stdout.decode().splitlines() if line)
