@@ -210,12 +210,11 @@ class Executor:
             except CapabilityRefused:
                 execution.settled = True  # the log said no: there is no INTENT to look for
                 raise
-            execution.tell(Accepted(execution.id, position))
             # 7. Act.
             started = self._clock()
             capture = Capture(self._output_limits)
             with self._metrics.stage("act"):
-                ending = await self._act(execution, judged, capture)
+                ending = await self._act(execution, judged, capture, Accepted(execution.id, position))
             duration_ms = round((self._clock() - started) * 1000)
             # 8. Append RESULT, and only then say so.
             execution.enter(Stage.RECORDING)
@@ -223,12 +222,6 @@ class Executor:
                 position = await self._record(intent, ending, capture, duration_ms)
             execution.settled = position != NOT_IN_LOG
         self._metrics.executed(judged.operation.verb, ending.outcome, ending.reason)
-        self._log.info(
-            "executed",
-            verb=judged.operation.verb,
-            outcome=ending.outcome,
-            milliseconds=duration_ms,
-        )
         execution.enter(Stage.OVER)
         execution.tell(
             Finished(
@@ -241,11 +234,19 @@ class Executor:
                 at=self._now(),
             )
         )
+        await asyncio.sleep(0)  # the caller first
+        self._log.info(
+            "executed",
+            verb=judged.operation.verb,
+            outcome=ending.outcome,
+            milliseconds=duration_ms,
+        )
 
-    async def _act(self, execution: Execution, judged: Judged, capture: Capture) -> _Ending:
+    async def _act(self, execution: Execution, judged: Judged, capture: Capture, accepted: Accepted) -> _Ending:
         """Run the engine's side to its end; only a read may be stopped by its caller."""
         acting = asyncio.create_task(self._consume(execution, judged, capture))
         execution.enter(Stage.ACTING, acting)
+        execution.tell(accepted)  # while the engine works
         if execution.gone and execution.read:
             acting.cancel()
         try:

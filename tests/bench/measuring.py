@@ -44,6 +44,7 @@ class Client:
         self._key = Path(known["token_key"]).read_bytes()
         self._execute = ExecutionGatewayStub(channel).Execute
         self._prove = AuditLogStub(channel).Prove
+        self._check = health_pb2_grpc.HealthStub(channel).Check
         self.command = f"docker inspect {known['container']}"
         self._digests: dict[str, str] = {}
 
@@ -84,6 +85,10 @@ class Client:
         assert last is not None
         assert last.finished.exit_code == 0
 
+    async def call(self) -> None:
+        """Make a call that does nothing."""
+        await self._check(health_pb2.HealthCheckRequest())
+
     async def prove(self, position: int) -> None:
         """Ask for the proof that a record is in the newest tree."""
         assert (await self._prove(pb.ProveRequest(position=position))).hashes
@@ -102,7 +107,7 @@ async def rounds(known: dict[str, Any], client: Client) -> dict[str, list[float]
     bare = await asyncpg.connect(known["database"], password=known["password"])
     await bare.execute(BARE)
     insert = await bare.prepare("INSERT INTO bare (record) VALUES ($1)")
-    found: dict[str, list[float]] = {"execute": [], "binary": [], "aiodocker": [], "commits": []}
+    found: dict[str, list[float]] = {"execute": [], "binary": [], "call": [], "aiodocker": [], "commits": []}
 
     async def binary() -> None:
         command = ["docker", "-H", known["engine"], "inspect", known["container"]]
@@ -117,7 +122,8 @@ async def rounds(known: dict[str, Any], client: Client) -> dict[str, list[float]
 
     for number in range(known["times"]):
         seconds = await timed(partial(client.execute, client.token()))
-        others = {"binary": await timed(binary), "aiodocker": await timed(raw), "commits": await timed(commits)}
+        baselines = {"binary": binary, "call": client.call, "aiodocker": raw, "commits": commits}
+        others = {name: await timed(work) for name, work in baselines.items()}
         if number >= known["warm"]:
             found["execute"].append(seconds)
             for name, value in others.items():

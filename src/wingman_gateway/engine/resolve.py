@@ -23,6 +23,8 @@ async def resolve(
     connection: Connection, references: Sequence[Reference], *, registry_seconds: float = REGISTRY_SECONDS
 ) -> tuple[Target, ...]:
     """Resolve all of them at once; raise ``TargetRefused``, or ``Unavailable`` where the engine does not answer."""
+    if len(references) == 1:  # mostly; another task would only cost
+        return (await _resolve(connection, references[0], registry_seconds),)
     return tuple(await asyncio.gather(*(_resolve(connection, each, registry_seconds) for each in references)))
 
 
