@@ -21,7 +21,7 @@ def label() -> str:
 
 def image_of(docker: Docker, label: str, tag: str = "") -> str:
     """Make an image of its own layer, and return its id."""
-    seed = docker.run(command=("sh", "-c", "echo x > /x"))
+    seed = docker.run(command=("sh", "-c", f"echo {secrets.token_hex(32)} > /x"))
     docker("wait", seed)
     made = docker("commit", "--change", f"LABEL {label}", seed, *([tag] if tag else [])).strip()
     docker("rm", seed)
