@@ -82,17 +82,20 @@ def _settlement(checked: "CheckedReceipt") -> list[str]:
 
 def _lines(checked: "CheckedReceipt") -> list[str]:
     """Return what a receipt proves, for people."""
+    from wingman_core.approval import Status
+
     intent, outcome = checked.intent, checked.outcome
     people = [
         f"{each.person} {'approved' if each.approve else 'rejected'} at {each.at[:19]} UTC ({each.channel})"
         for each in checked.request.decisions
     ]
+    automatic = checked.request.status == Status.AUTO_APPROVED
     ended = "no outcome yet" if outcome is None else f"{outcome_of(outcome)} at {outcome.created_at[:19]} UTC"
     return [
         "The receipt holds.",
         f"  command     {intent.command}",
         f"  for         {intent.worker}, asked by {checked.request.requested_by}, request {checked.request.id}",
-        f"  decided     {'; '.join(people) or 'automatic: the policy asks nobody'}",
+        f"  decided     {'automatic: the policy asks nobody' if automatic else '; '.join(people)}",
         f"  began       {intent.created_at[:19]} UTC, {intent.execution_id}, position {checked.intent_position}",
         f"  ended       {ended}" + ("" if outcome is None else f", position {checked.outcome_position}"),
         *_settlement(checked),

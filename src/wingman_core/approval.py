@@ -96,6 +96,23 @@ def reject(request: Request, decision: Decision) -> Request:
     return replace(_decide(request, decision, approve=False), status=Status.REJECTED)
 
 
+def replay(request: Request) -> Request:
+    """Return the request as its decisions make it, each in its turn, whatever its status says.
+
+    Raises ``ApprovalRefused`` for a decision that was not allowed, ``ValueError`` where no request is like this.
+    """
+    played = initial(
+        request_id=request.id,
+        worker=request.worker,
+        requested_by=request.requested_by,
+        people_needed=request.people_needed,
+        expires_at=request.expires_at,
+    )
+    for decision in request.decisions:
+        played = (approve if decision.approve else reject)(played, decision)
+    return played
+
+
 def cancel(request: Request, person: str, at: datetime) -> Request:
     """Return the request ``CANCELLED`` by who asked for it (everybody else rejects); raise ``ApprovalRefused``."""
     _require_open(request, at)

@@ -6,8 +6,9 @@
 2. each record is in canonical form, and its tlog-proof leads to a checkpoint that a known key signed;
 3. the records are one INTENT, at most its outcome, which repeats what was approved, and where that is UNKNOWN at most
    what a person settled;
-4. the decision (who asked, who said what, on which commands) has the digest that the INTENT relied on, and the
-   command that ran is one of those it approved.
+4. the decision (who asked, who said what, on which commands) has the digest that the INTENT relied on; it is an
+   approval, by the rules of ``approval`` and in time, of the people that the INTENT names; and the command that ran
+   is one of those it approved.
 
 Not covered by any signature is ``shown``: what people saw beside that (instruction, preview, votes). It is there for
 readers, and marked as such. Not guaranteed either: that the log has no fork (compare checkpoints for that), or that
@@ -16,17 +17,18 @@ people were who their keys say.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from wingman_core.approval import DECISION_DOMAIN
+from wingman_core.approval import DECISION_DOMAIN, Decision, Request, Status, replay
 from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.audit_story import Story
-from wingman_core.canonical import digest
+from wingman_core.canonical import digest, rfc3339
 from wingman_core.checkpoint import Checkpoint
 from wingman_core.command.frozen import Frozen
-from wingman_core.errors import CanonicalError, Code, LogCorrupt
+from wingman_core.errors import ApprovalRefused, CanonicalError, Code, LogCorrupt
 from wingman_core.notes import VerifierKey
 from wingman_core.proofs import open_proof
 from wingman_core.translog import leaf_hash
@@ -132,7 +134,48 @@ def check_receipt(document: str | bytes, keys: Sequence[VerifierKey]) -> Checked
     )
     if ran not in receipt.request.commands or intent.worker != receipt.request.worker:
         raise _invalid("what ran is none of the commands that were approved for this worker")
+    _require_approved(receipt.request, intent)
     return CheckedReceipt(intent, position, outcome, outcome_position, settlement, receipt.request, checkpoint)
+
+
+def _require_approved(told: ReceiptRequest, intent: AuditRecord) -> None:
+    """Refuse a request that its own decisions do not approve, or that other people approved than the INTENT names."""
+    if told.status not in {Status.APPROVED, Status.AUTO_APPROVED}:
+        raise _invalid(f"nothing was approved: the request is {told.status}")
+    decisions = tuple(
+        Decision(each.person, each.approve, _moment(each.at), each.channel, each.note) for each in told.decisions
+    )
+    request = Request(
+        told.id,
+        told.worker,
+        told.requested_by,
+        Status(told.status),
+        told.people_needed,
+        _moment(told.expires_at),
+        decisions,
+    )
+    try:
+        played = replay(request)
+    except ApprovalRefused as error:
+        raise _invalid(f"its decisions were not allowed: {error.message}") from error
+    except ValueError as error:
+        raise _invalid(f"its decisions were not allowed: {error}") from error
+    if played.status is not request.status:
+        raise _invalid(f"the decisions make it {played.status}, not {request.status}")
+    approved = {(each.person, int(each.at.timestamp()), each.channel) for each in request.approvers}
+    if approved != {(each.name, each.at, each.via) for each in intent.deciders}:
+        raise _invalid("the INTENT names other people than those who approved")
+
+
+def _moment(text: str) -> datetime:
+    """Return the time that ``canonical.rfc3339`` wrote so."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if rfc3339(moment) == text:
+            return moment
+    except (ValueError, CanonicalError):
+        pass
+    raise _invalid("the decision has a time that is no time of the log's form")
 
 
 def _opened(entry: Entry, keys: Sequence[VerifierKey]) -> tuple[int, AuditRecord, Checkpoint]:

@@ -325,6 +325,13 @@ def test_a_receipt_is_taken_and_verified_without_the_api(run: Run, web: str, tmp
     assert run(f"audit receipt {execution_id} -o /dev/null/r.json", 2).stderr.startswith("SETTING_INVALID")
 
 
+def test_a_receipt_says_that_the_policy_asked_nobody(run: Run, tmp_path: Path):
+    ran = run(f"run {document(run('request --json docker ps'))['request']['id']}")
+    execution_id = next(word.rstrip(")") for word in (ran.stdout + ran.stderr).split() if word.startswith("exe_"))
+    run(f"audit receipt {execution_id} -o {tmp_path}/receipt.json")
+    assert "decided     automatic: the policy asks nobody\n" in run(f"audit check {tmp_path}/receipt.json").stdout
+
+
 def test_a_log_that_was_changed_ends_with_1_and_the_position(run: Run, up: Up, web: str):
     run(f"run {document(run('request --json docker ps'))['request']['id']}")
     asyncio.run(tamper(up, "UPDATE execution_audit SET worker = 'mallory' WHERE position = 1"))

@@ -22,6 +22,7 @@ from wingman_core.approval import (
     initial,
     person_key,
     reject,
+    replay,
     status_at,
 )
 from wingman_core.characters import INVISIBLE
@@ -200,6 +201,12 @@ class Life(RuleBasedStateMachine):
     @rule(person=st.sampled_from(["Ada", "Barbara", "deploy-bot"]))
     def cancel(self, person: str) -> None:
         self.step(lambda: cancel(self.request, person, self.now))
+
+    @invariant()
+    def replays(self) -> None:
+        undecided = self.request.status in (Status.CANCELLED, Status.EXPIRED)
+        status = Status.PENDING if undecided else self.request.status
+        assert replay(self.request) == replace(self.request, status=status)
 
     @rule()
     def expire(self) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wingman_core.approval import Decision, Request, Status, decision_digest, decision_document
+from wingman_core.approval import DECISION_DOMAIN, Decision, Request, Status, decision_digest, decision_document
 from wingman_core.audit_record import AuditRecord, RecordKind
+from wingman_core.canonical import digest
 from wingman_core.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from wingman_core.claims import Decider
 from wingman_core.errors import Code, LogCorrupt
 from wingman_core.notes import verifier_key_of
 from wingman_core.proofs import inclusion_proof, proof_text
@@ -25,9 +27,16 @@ PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
 KEYS = [verifier_key_of(ORIGIN, PRIVATE)]
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ID = f"apr_{'a' * 26}"
-REQUEST = Request(
-    ID, "agent-7", "agent-7", Status.APPROVED, 1, AT, (Decision("alice", approve=True, at=AT, channel="api"),)
-)
+SAID_AT = AT - timedelta(seconds=59.75)
+ALICE = Decision("alice", approve=True, at=SAID_AT, channel="api")
+REQUEST = Request(ID, "agent-7", "agent-7", Status.APPROVED, 1, AT, (ALICE,))
+
+
+def deciders(*decisions: Decision) -> tuple[Decider, ...]:
+    """What a token, and its INTENT, say of the people who approved."""
+    return tuple(Decider(name=each.person, at=int(each.at.timestamp()), via=each.channel) for each in decisions)
+
+
 COMMANDS = [(f"{ID}.0", "a" * 64, "b" * 64), (f"{ID}.1", "c" * 64, "d" * 64)]
 INTENT = AuditRecord(
     kind=RecordKind.INTENT,
@@ -41,6 +50,7 @@ INTENT = AuditRecord(
     operation_digest=COMMANDS[0][1],
     target_digest=COMMANDS[0][2],
     decision_digest=decision_digest(REQUEST, COMMANDS),
+    deciders=deciders(ALICE),
     token_hash="e" * 64,
     client="spiffe://wingman/test/api",
 )
@@ -52,7 +62,9 @@ REFUSED = AuditRecord(
 STORY = (REFUSED, INTENT, OTHER, RESULT, REFUSED)
 
 
-def receipt(records: tuple[AuditRecord, ...] = STORY, told: tuple[int, ...] = (1, 3)) -> dict[str, Any]:
+def receipt(
+    records: tuple[AuditRecord, ...] = STORY, told: tuple[int, ...] = (1, 3), request: Request = REQUEST
+) -> dict[str, Any]:
     """The receipt over the records at these positions of a log of ``records``."""
     frontier, nodes = Frontier(), {}
     for index, record in enumerate(records):
@@ -62,7 +74,7 @@ def receipt(records: tuple[AuditRecord, ...] = STORY, told: tuple[int, ...] = (1
     note = sign_checkpoint(Checkpoint(ORIGIN, frontier.size, frontier.root()), ORIGIN, PRIVATE)
     return {
         "format": FORMAT,
-        "request": json.loads(json.dumps(decision_document(REQUEST, COMMANDS))),
+        "request": json.loads(json.dumps(decision_document(request, COMMANDS))),
         "log": [
             {
                 "record": records[index].to_bytes().decode(),
@@ -172,6 +184,111 @@ def test_an_outcome_of_something_else_does_not_hold(outcome: AuditRecord, reason
 def test_what_ran_must_be_what_was_approved(intent: AuditRecord):
     with pytest.raises(LogCorrupt, match="none of the commands that were approved"):
         check_receipt(json.dumps(receipt((intent,), (0,))), KEYS)
+
+
+BOB = replace(ALICE, person="bob", channel="telegram")
+NOBODY = replace(REQUEST, status=Status.AUTO_APPROVED, people_needed=0, decisions=())
+AGREED: dict[str, Request] = {
+    "one person": REQUEST,
+    "two people": replace(REQUEST, people_needed=2, decisions=(ALICE, BOB)),
+    "nobody was needed": NOBODY,
+}
+UNDECIDED: dict[str, tuple[Request, tuple[Decider, ...], str]] = {
+    "rejected": (
+        replace(REQUEST, status=Status.REJECTED, decisions=(replace(ALICE, approve=False),)),
+        (),
+        "the request is REJECTED",
+    ),
+    "nobody decided": (
+        replace(REQUEST, status=Status.PENDING, people_needed=2, decisions=()),
+        (),
+        "the request is PENDING",
+    ),
+    "expired": (replace(REQUEST, status=Status.EXPIRED, decisions=()), (), "the request is EXPIRED"),
+    "cancelled": (replace(REQUEST, status=Status.CANCELLED, decisions=()), (), "the request is CANCELLED"),
+    "a rejection called an approval": (
+        replace(REQUEST, decisions=(replace(ALICE, approve=False),)),
+        (),
+        "the decisions make it REJECTED, not APPROVED",
+    ),
+    "a rejection among approvals": (
+        replace(REQUEST, people_needed=2, decisions=(ALICE, replace(BOB, approve=False), replace(BOB, person="carol"))),
+        deciders(ALICE, replace(BOB, person="carol")),
+        "the request is REJECTED already",
+    ),
+    "too few people": (
+        replace(REQUEST, people_needed=2),
+        deciders(ALICE),
+        "the decisions make it PENDING, not APPROVED",
+    ),
+    "one person twice": (
+        replace(REQUEST, people_needed=2, decisions=(ALICE, replace(BOB, person="ALICE"))),
+        deciders(ALICE, replace(BOB, person="ALICE")),
+        "this person has decided",
+    ),
+    "one's own request": (
+        replace(REQUEST, decisions=(replace(ALICE, person="agent-7"),)),
+        deciders(replace(ALICE, person="agent-7")),
+        "nobody decides on their own request",
+    ),
+    "a person without a name": (
+        replace(REQUEST, decisions=(replace(ALICE, person=" "),)),
+        deciders(ALICE),
+        "a person needs a name",
+    ),
+    "decided when it was over": (
+        replace(REQUEST, decisions=(replace(ALICE, at=AT),)),
+        deciders(replace(ALICE, at=AT)),
+        "the request expired",
+    ),
+    "automatic, though people were needed": (
+        replace(REQUEST, status=Status.AUTO_APPROVED, decisions=()),
+        (),
+        "the decisions make it PENDING, not AUTO_APPROVED",
+    ),
+    "fewer than nobody": (replace(NOBODY, people_needed=-1), (), "people_needed is negative"),
+    "other people in the INTENT": (
+        REQUEST,
+        deciders(replace(ALICE, person="mallory"), replace(ALICE, person="eve")),
+        "names other people",
+    ),
+    "nobody in the INTENT": (REQUEST, (), "names other people"),
+    "somebody in the INTENT of an automatic one": (NOBODY, deciders(ALICE), "names other people"),
+    "another time": (REQUEST, deciders(replace(ALICE, at=AT)), "names other people"),
+    "another channel": (REQUEST, deciders(replace(ALICE, channel="telegram")), "names other people"),
+}
+
+
+@pytest.mark.parametrize("name", AGREED)
+def test_enough_people_or_a_policy_that_asks_nobody(name: str):
+    request = AGREED[name]
+    # A set has no order: the token may name its people in any.
+    said_so = deciders(*reversed(request.approvers))
+    intent = replace(INTENT, decision_digest=decision_digest(request, COMMANDS), deciders=said_so)
+    checked = check_receipt(json.dumps(receipt((intent,), (0,), request)), KEYS)
+    assert checked.request.status == request.status
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_an_execution_that_no_decision_allows_has_no_receipt(name: str):
+    """The log holds what the API claimed: signed, and with the digest of a record that approves nothing (I18)."""
+    request, named, reason = UNDECIDED[name]
+    intent = replace(INTENT, decision_digest=decision_digest(request, COMMANDS), deciders=named)
+    with pytest.raises(LogCorrupt, match=reason) as refused:
+        check_receipt(json.dumps(receipt((intent,), (0,), request)), KEYS)
+    assert refused.value.code is Code.RECEIPT_INVALID
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2026-01-01T00:00:00.000000", "2026-01-01T00:00:00Z", "2026-01-01"])
+@pytest.mark.parametrize("field", ["expires_at", "at"])
+def test_a_time_has_one_form(field: str, text: str):
+    changed = receipt((INTENT,), (0,))
+    told = changed["request"] if field == "expires_at" else changed["request"]["decisions"][0]
+    told[field] = text
+    intent = replace(INTENT, decision_digest=digest(DECISION_DOMAIN, changed["request"]))
+    changed["log"] = receipt((intent,), (0,))["log"]
+    with pytest.raises(LogCorrupt, match="no time"):
+        check_receipt(json.dumps(changed), KEYS)
 
 
 def test_a_stranger_cannot_sign_one():
