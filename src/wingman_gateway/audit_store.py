@@ -16,12 +16,13 @@ from typing import Final, TypeAlias
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
+from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.checkpoint import Checkpoint, sign_checkpoint
 from wingman_core.errors import Code, LogCorrupt, Unavailable, WingmanError
 from wingman_core.translog import Frontier, peak_positions
 from wingman_gateway.audit_batch import Plan, Waiting, planned
 from wingman_gateway.audit_ledger import Connection, Ledger, read_ledger
+from wingman_gateway.open_intents import LOCK_LOG, OpenIntents
 
 BATCH: Final = 128
 """Rows in one transaction, at most."""
@@ -31,7 +32,6 @@ POOL_SIZE: Final = 4
 APPEND_LOCK: Final = 0x5769_6E67_6D61_6E01
 """The advisory lock that makes appenders take turns; the same in every gateway."""
 
-LOCK_LOG: Final = "SELECT pg_advisory_xact_lock($1)"
 READ_HEAD: Final = """
 SELECT (SELECT coalesce(max(position) + 1, 0) FROM execution_audit) AS rows,
        (SELECT coalesce(max(size), 0) FROM audit_checkpoint) AS size,
@@ -43,13 +43,6 @@ SELECT 0 AS level, position AS index, leaf_hash AS hash FROM execution_audit WHE
 READ_NODES: Final = """
 SELECT n.level, n.index, n.hash FROM audit_node n
 JOIN unnest($1::integer[], $2::bigint[]) AS w (level, index) ON n.level = w.level AND n.index = w.index
-"""
-READ_OPEN: Final = """
-SELECT record FROM execution_audit AS intent
-WHERE kind = 'INTENT' AND NOT EXISTS (
-    SELECT FROM execution_audit AS outcome
-    WHERE outcome.execution_id = intent.execution_id AND outcome.kind IN ('RESULT', 'RECONCILED'))
-ORDER BY position
 """
 APPEND: Final = "SELECT audit_append($1, $2, $3, $4::execution_audit[], $5, $6, $7, $8, $9)"
 ALIVE: Final = "SELECT 1"
@@ -114,6 +107,7 @@ class AuditStore:
         self._key = key
         self._commit_seconds = commit_seconds
         self._committed = committed
+        self._open = OpenIntents(pool, turn=APPEND_LOCK, seconds=commit_seconds)
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._frontier = Frontier()
         self._writer: asyncio.Task[None] | None = None
@@ -150,14 +144,9 @@ class AuditStore:
     async def open_intents(self) -> tuple[AuditRecord, ...]:
         """Return every INTENT that has no outcome, oldest first."""
         try:
-            async with asyncio.timeout(self._commit_seconds):
-                async with self._pool.acquire() as connection, connection.transaction():
-                    # An INTENT whose answer was lost may still be on its way in: read behind it.
-                    await connection.execute(LOCK_LOG, APPEND_LOCK)
-                    rows = await connection.fetch(READ_OPEN)
+            return await self._open.look()
         except GONE as error:
             raise _unavailable(type(error).__name__) from error
-        return tuple(from_bytes(row["record"]) for row in rows)
 
     async def ping(self) -> None:
         """Raise ``Unavailable`` unless the database answers within seconds."""

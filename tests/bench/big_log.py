@@ -17,7 +17,8 @@ from wingman_core.checkpoint import Checkpoint, sign_checkpoint
 from wingman_core.claims import Decider
 from wingman_core.translog import Frontier, Node, leaf_hash
 from wingman_gateway.audit_batch import TABLE_ORDER, row_of
-from wingman_gateway.audit_store import APPEND_LOCK, LOCK_LOG
+from wingman_gateway.audit_store import APPEND_LOCK
+from wingman_gateway.open_intents import LOCK_LOG
 
 BATCH: Final = 20_000
 COVERED: Final = 50

@@ -19,8 +19,9 @@ from wingman_core.audit_verify import LogVerifier, Summary
 from wingman_core.checkpoint import open_checkpoint
 from wingman_core.errors import CapabilityRefused, Code, LogCorrupt, Unavailable, WingmanError
 from wingman_core.notes import verifier_key_of
+from wingman_gateway import open_intents
 from wingman_gateway.audit_reader import AuditReader
-from wingman_gateway.audit_store import APPEND_LOCK, LOCK_LOG, AuditStore, open_pool
+from wingman_gateway.audit_store import APPEND_LOCK, AuditStore, open_pool
 
 ORIGIN = "wingman/test/log1"
 AT = "2030-01-01T00:00:00.000001Z"
@@ -194,6 +195,20 @@ async def test_open_intents_are_those_without_an_outcome_oldest_first(store: Aud
     await store.append(result(records[1]))
     await store.append(records[2].concluded(RecordKind.RECONCILED, "FAILED", AT, evidence="{}"))
     assert await store.open_intents() == (records[0], records[3])
+    await store.append(result(records[0]))
+    late = intent()
+    await store.append(late)
+    assert await store.open_intents() == (records[3], late)
+
+
+async def test_what_is_open_is_found_in_every_piece_of_the_log(store: AuditStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(open_intents, "PIECE", 2)
+    records = [intent() for _ in range(5)]
+    for record in records:
+        await store.append(record)
+    await store.append(result(records[1]))
+    await store.append(result(records[4]))
+    assert await store.open_intents() == (records[0], records[2], records[3])
 
 
 async def test_a_gateway_that_starts_goes_on_where_others_are(open_store: Opener, database: Database):
@@ -303,7 +318,7 @@ async def test_a_connection_that_dies_in_the_middle_commits_nothing_and_fails_al
     await store.append(refused())
     async with superuser.transaction():
         # The appender waits for its turn, and dies waiting.
-        await superuser.execute(LOCK_LOG, APPEND_LOCK)
+        await superuser.execute(open_intents.LOCK_LOG, APPEND_LOCK)
         waiting = [asyncio.create_task(attempt(store, refused())) for _ in range(3)]
         await eventually(lambda: superuser.fetchval(WAITING))
         await superuser.execute(
@@ -318,7 +333,7 @@ async def test_a_connection_that_dies_in_the_middle_commits_nothing_and_fails_al
 
 async def test_whoever_waits_when_the_store_closes_is_told(store: AuditStore, superuser: Administrator):
     async with superuser.transaction():
-        await superuser.execute(LOCK_LOG, APPEND_LOCK)
+        await superuser.execute(open_intents.LOCK_LOG, APPEND_LOCK)
         waiting = [asyncio.create_task(attempt(store, refused())) for _ in range(2)]
         await eventually(lambda: superuser.fetchval(WAITING))
         waiting.append(asyncio.create_task(attempt(store, refused())))
