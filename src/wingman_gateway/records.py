@@ -1,7 +1,8 @@
 """The records this gateway writes into the audit log: one method for each kind.
 
 Guarantees: a field that is not known or does not apply is empty, nothing of a token but its hash is kept, and
-what a worker wrote is kept only where it parsed (as the canonical command).
+what a worker wrote is kept only where it parsed (as the canonical command, its secrets hidden); a refusal's message
+may quote a word of it, without the secrets that are recognised (I16).
 """
 
 import json
@@ -14,6 +15,7 @@ from wingman_core.audit_record import AuditRecord, RecordKind, identities
 from wingman_core.canonical import canonical_bytes, rfc3339
 from wingman_core.capability import Capability
 from wingman_core.errors import WingmanError
+from wingman_core.redaction import redact_text
 from wingman_core.target import Target, targets_digest
 
 MESSAGE_LIMIT: Final = 500
@@ -54,7 +56,8 @@ class Records:
 
     def refused(self, attempt: Attempt, error: WingmanError) -> AuditRecord:
         """Return the record of an attempt that ended before its INTENT."""
-        evidence = _json(gateway=self._gateway_id, message=ascii(error.message)[1:-1][:MESSAGE_LIMIT])
+        message = ascii(redact_text(error.message))[1:-1][:MESSAGE_LIMIT]
+        evidence = _json(gateway=self._gateway_id, message=message)
         return replace(self._of(RecordKind.REFUSED, attempt), reason=str(error.code), evidence=evidence)
 
     def folded(self, client: str, reason: str, number: int) -> AuditRecord:

@@ -96,10 +96,13 @@ async def test_what_is_no_command_is_refused_here_before_the_gateway_hears_of_it
         ("docker restart 'web", "COMMAND_QUOTING"),
         ("docker ps\n", "COMMAND_CHARACTER"),
         ("docker ps --nope", "COMMAND_FLAG"),
+        ("docker ps --token=hunter2", "COMMAND_FLAG"),
+        ("docker run --name 'DB_PASSWORD=hunter2' app", "COMMAND_VALUE"),
     ):
         response = await api.ask(commands=["docker ps", command])
         assert (response.status_code, response.json()["code"]) == (422, code), command
         assert response.json()["details"]["index"] == "1"
+        assert "hunter2" not in f"{response.text} {api.log}"
     assert api.gateway.previewed == []
 
 

@@ -32,6 +32,7 @@ from wingman_gateway.stream import Stage
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
 
+LOGIN = "user:hunter2"
 STOP = "docker stop web"
 READ = "docker logs web"
 
@@ -125,6 +126,19 @@ async def test_a_token_that_does_not_fit_runs_nothing_and_is_recorded(
     known = reason in {Code.TOKEN_OPERATION, Code.TARGET_CHANGED, Code.POLICY_NEEDS_PEOPLE}
     assert record.worker == ("agent" if known else "")
     assert refused.message in json.loads(record.evidence)["message"]
+
+
+@pytest.mark.parametrize("word", ["--name 'DB_PASSWORD=hunter2'", f"https://{LOGIN}@registry/image", "--token=hunter2"])
+async def test_a_secret_of_a_command_that_is_none_is_nowhere(
+    capsys: pytest.CaptureFixture[str], served: Served, engine: FakeEngine, minter: Minter, word: str
+):
+    """I16: the log cannot forget, and a refused command was never hidden as a whole."""
+    async with served.channel() as channel:
+        refused = await refusal(execute(channel, minter.mint(STOP, engine), f"docker run {word} app"))
+    assert refused.reason in {Code.COMMAND_VALUE, Code.COMMAND_FLAG}
+    (record,) = await served.log()
+    assert json.loads(record.evidence)["message"] == refused.message
+    assert "hunter2" not in f"{record} {refused} {capsys.readouterr()}"
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é", "A" * 9000])

@@ -57,6 +57,14 @@ async def test_a_few_have_a_record_each(flood: Flood):
     assert len(flood.log.records) == module.BURST
 
 
+LOGIN = "user:hunter2"
+
+
+def test_whatever_a_message_quotes_a_record_holds_no_secret(flood: Flood):
+    error = WingmanError(Code.ENGINE_REFUSED, f"the engine refused: 'https://{LOGIN}@registry\\nDB_PASSWORD=hunter2'")
+    assert "hunter2" not in flood.records.refused(Attempt("a"), error).evidence
+
+
 async def test_a_flood_is_folded_and_none_is_lost(flood: Flood):
     await flood.refuse(1000)
     await flood.refuse(3, client="b")

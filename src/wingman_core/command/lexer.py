@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 from wingman_core.characters import INVISIBLE
 from wingman_core.errors import Code, CommandRefused
+from wingman_core.redaction import redact_text
 
 MAX_BYTES: Final = 4096
 MAX_TOKENS: Final = 128
@@ -54,7 +55,8 @@ _FULL_WIDTH: Final = range(0xFF01, 0xFF5F)
 
 
 def shown(text: str) -> str:
-    """Return a worker's text as one short line of printable ASCII, for a message."""
+    """Return a worker's text as one short line of printable ASCII, for a message; no secret that it holds (I16)."""
+    text = redact_text(text)  # before it is cut: what tells of a secret may stand behind it
     return ascii(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 

@@ -10,6 +10,7 @@ from typing import Final, Literal, assert_never
 
 from wingman_core.command.frozen import Frozen
 from wingman_core.command.images import image
+from wingman_core.command.lexer import shown
 from wingman_core.command.quantities import show_size, size
 from wingman_core.command.values import (
     BadValue,
@@ -168,7 +169,7 @@ def _mount_field(part: str) -> tuple[str, object]:
         return "bind_recursive", "disabled" if not equals or boolean(value) else ""
     read = _MOUNT_READERS.get(key)
     if read is None or not equals:
-        raise BadValue(f"{key[:30]!a} is no field of --mount, or has no value")
+        raise BadValue(f"{shown(key)} is no field of --mount, or has no value")
     return _MOUNT_FIELDS.get(key, key.replace("-", "_")), read(value)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from wingman_core.command.frozen import Frozen
+from wingman_core.command.lexer import shown
 from wingman_core.command.quantities import signed_decimal
 from wingman_core.command.values import BadValue, address, address_v4, address_v6, container, host, mac_address, pair
 
@@ -169,7 +170,7 @@ def _network_field(part: str) -> tuple[str, object]:
     key, equals, value = part.partition("=")
     field, read = _NETWORK_FIELDS.get(key.strip(" "), ("", None))
     if read is None or not equals:
-        raise BadValue(f"{key[:30]!a} is no field of --network, or has no value")
+        raise BadValue(f"{shown(key)} is no field of --network, or has no value")
     return field, read(value.strip(" "))
 
 
@@ -231,7 +232,7 @@ def _long_port(text: str) -> str:
     for part in text.split(","):
         key, equals, value = part.partition("=")
         if key not in {"published", "target", "protocol"} or not equals:
-            raise BadValue(f"{part[:30]!a} is no field of --publish")
+            raise BadValue(f"{shown(part)} is no field of --publish")
         fields[key] = value
     if ":" in fields["published"] or "target" not in fields:
         raise BadValue("target is required, and published is a port")

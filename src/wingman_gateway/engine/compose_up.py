@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from wingman_core.command import ComposeFiles, ComposePullOperation, ComposeUpOperation, PullOperation, parse_argv
+from wingman_core.command.lexer import shown
 from wingman_core.errors import Code, CommandRefused, TargetRefused
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine.act import pull
@@ -160,7 +161,7 @@ class ComposeProjects:
         try:
             parsed = parse_argv(("docker", "run", image))
         except CommandRefused as error:
-            raise _unusable(op.project, f"{image!a} is no image: {error.message}") from error
+            raise _unusable(op.project, f"{shown(image)} is no image: {error.message}") from error
         name = getattr(parsed, "image", image)
         if policy != "always":
             try:

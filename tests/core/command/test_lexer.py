@@ -256,6 +256,14 @@ def test_messages_show_a_workers_text_short_and_plain():
     assert len(shown("x" * 5000)) < 80
 
 
+LOGIN = "user:hunter2"
+
+
+def test_messages_show_no_secret_that_is_cut_short_either():
+    assert shown(f"https://{LOGIN}@registry/image") == "'https://user:[redacted]@registry/image'"
+    assert "hunter2" not in shown(f"https://{LOGIN}{'x' * 500}@registry/image")
+
+
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_quoting_is_read_back(token: str):
     try:

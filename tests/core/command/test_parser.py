@@ -240,3 +240,33 @@ def test_what_contradicts_is_refused(flags: str):
     with pytest.raises(CommandRefused) as refusal:
         parse(f"docker run {flags} busybox")
     assert refusal.value.code is Code.COMMAND_VALUE
+
+
+LOGIN = "user:hunter2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "docker run --name 'DB_PASSWORD=hunter2' app",
+        f"docker run https://{LOGIN}@registry/image",
+        f"docker pull https://{LOGIN}{'x' * 300}@registry/image",
+        "docker ps --password=hunter2",
+        "docker ps --password hunter2",
+        "docker --token=hunter2 ps",
+        "docker compose --token=hunter2 ps",
+        "docker login --password hunter2 registry",
+        "docker run --memory DB_PASSWORD=hunter2 app",
+        f"docker run --publish target=80,https://{LOGIN}-hunter2-hunter2@registry app",
+        f"docker run --network name=a,https://{LOGIN}-hunter2-hunter2@registry app",
+        f"docker run --mount https://{LOGIN}-hunter2-hunter2@registry app",
+        "docker run --volume /a:/b:DB_PASSWORD=hunter2 app",
+        "docker stop 'api_key: hunter2'",
+        "docker DB_PASSWORD=hunter2",
+        "DB_PASSWORD=hunter2 docker ps",
+    ],
+)
+def test_a_refusal_shows_no_secret(text: str):
+    with pytest.raises(CommandRefused) as refused:
+        parse(text)
+    assert "hunter2" not in f"{refused.value} {refused.value.details}"
