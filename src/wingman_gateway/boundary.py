@@ -2,7 +2,8 @@
 
 Looked at are the containers of the compose project, whatever shares a network or a volume with them, and whoever holds
 the engine's socket and can be connected to, at a port of the host or in a namespace of theirs. Guarantees: pure; each
-finding names who, what, and the way out; what cannot be told is stated as present.
+finding names who, what, and the way out; what cannot be told is stated as present, and a project without a gateway that
+holds the socket is none whose boundary is whole: it is another one's name, or nothing that is looked at.
 Does not: try anything from inside (``wingman doctor boundary`` does), nor see what an image's own files hold.
 """
 
@@ -78,7 +79,7 @@ def judge(fleet: Fleet, project: str) -> Report:
     holder = _holder(mine)
     near = [each for each in fleet.containers if each in mine or _shares(each, mine, fleet, project)]
     scene = _Scene(fleet, project, mine, holder, _key_places(mine))
-    findings = [finding for each in near for finding in scene.findings(each)]
+    findings = [*scene.nobody(), *(finding for each in near for finding in scene.findings(each))]
     findings += [finding for each in fleet.containers if each not in near for finding in scene.stranger(each)]
     members = tuple(Member(_service(each), _name(each), each["Id"], _running(each)) for each in near)
     return Report(members, tuple(findings), _name(holder) if holder else "")
@@ -118,6 +119,13 @@ class _Scene:
     mine: Sequence[JSON]
     holder: JSON | None
     keys: Mapping[str, str]
+
+    def nobody(self) -> Iterator[Finding]:
+        """Yield the lack of a gateway that holds the engine's socket: there is nothing to be whole."""
+        if self.holder is None or not any(self._is_socket(source) for source, _ in _binds(self.holder)):
+            where = f"of the project {self.project} is not on the engine, or holds no socket of it"
+            fix = "start it (docker compose up), or name the project that it is in: --project, WINGMAN_BOUNDARY_PROJECT"
+            yield Finding(HOLDER, _name(self.holder) if self.holder else "", "NO_GATEWAY", where, fix)
 
     def findings(self, container: JSON) -> Iterator[Finding]:
         """Yield each way across the boundary that one near container has."""

@@ -1,8 +1,8 @@
 """The gateway's own look at the privilege boundary: at its start and every few minutes, recorded in the audit log.
 
 Guarantees: a verdict that differs from the last is recorded at once, one that stays the same once an hour; a violation
-is told by the record's outcome, which the API turns into an event. Where it is configured, nothing is executed while
-the last look found a violation, or could not be made.
+is told by the record's outcome, which the API turns into an event, and so is that ``LOOKS`` looks in a row could not be
+made. Where it is configured, nothing is executed while the last look found a violation, or could not be made.
 Does not: try from inside (``wingman doctor boundary`` does).
 """
 
@@ -22,6 +22,9 @@ REMIND: Final = 3600.0
 """Seconds after which a verdict is recorded again though it is the same."""
 RETRY: Final = 5.0
 """Seconds until the next look where one could not be made or recorded."""
+LOOKS: Final = 3
+"""Looks in a row that could not be made, after which that is a verdict: nobody knows whether the boundary is whole."""
+UNSEEN: Final = f"NOT_LOOKED_AT: the engine has not told of every container, {LOOKS} times in a row"
 
 
 class Seen(Protocol):
@@ -65,6 +68,7 @@ class BoundaryWatch:
         self._clock = clock
         self._log = log
         self._last: Report | None = None
+        self._failed = 0
         self._recorded: tuple[tuple[str, ...], float] | None = None
 
     def require(self) -> None:
@@ -96,15 +100,21 @@ class BoundaryWatch:
         """Look once, and record the verdict where it is news; raise ``Unavailable``."""
         try:
             report = judge(await self._engine.fleet(), self._project)
-        except BaseException:
+        except Exception:
             self._last = None
+            self._failed += 1
+            if self._failed >= LOOKS:
+                await self._record((UNSEEN,), 0)
             raise
-        self._last = report
-        said = tuple(f"{finding.code}: {finding}" for finding in report.findings)
+        self._last, self._failed = report, 0
+        await self._record(tuple(f"{finding.code}: {finding}" for finding in report.findings), len(report.members))
+
+    async def _record(self, said: tuple[str, ...], containers: int) -> None:
+        """Record a verdict where it is news."""
         now = self._clock()
         if self._recorded and self._recorded[0] == said and now - self._recorded[1] < REMIND:
             return
         log = self._log.warning if said else self._log.info
         log("privilege boundary", project=self._project, whole=not said, findings=list(said))
-        await self._audit.append(self._records.boundary(said, len(report.members)))
+        await self._audit.append(self._records.boundary(said, containers))
         self._recorded = (said, now)

@@ -1,16 +1,20 @@
 """The privilege boundary: what is found in what an engine says, and what the gateway does about it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import pytest
+import structlog
 
 from tests.gateway.conftest import FakeEngine, Minter, Serve, execute, refusal
 from wingman_cli.stack.doctor import not_allowed
 from wingman_core.audit_record import AuditRecord
-from wingman_core.errors import Code
-from wingman_gateway.boundary import Finding, Report, judge
+from wingman_core.errors import Code, Unavailable
+from wingman_gateway.boundary import Finding, judge
+from wingman_gateway.boundary_watch import LOOKS, UNSEEN, BoundaryWatch
 from wingman_gateway.engine.fleet import Fleet
+from wingman_gateway.records import Records
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
 
@@ -222,11 +226,26 @@ def test_only_the_one_gateway_may_be_seen_to_reach_the_engine_whatever_others_ca
     assert not_allowed(tries, report) == tries[1:]
 
 
-def test_without_a_gateway_nobody_may_hold_the_socket():
-    assert judge(fleet(), "wingman-test") == Report((), ())
+def test_without_a_gateway_nothing_is_whole_and_nobody_may_hold_the_socket():
     lone = container("api", "api")
     lone["Mounts"].append(bind("/run/docker.sock", "/s"))
-    assert look(lone) == [("api", "SOCKET_MOUNTED")]
+    assert look(lone) == [(GATEWAY, "NO_GATEWAY"), ("api", "SOCKET_MOUNTED")]
+
+
+def test_a_project_of_another_name_has_nothing_to_look_at_and_that_is_found():
+    holding = container("holding", Privileged=True)
+    holding["Mounts"].append(bind("/run/docker.sock", "/s"))
+    report = judge(fleet(*stack().values(), holding), "wingman-typo")
+    (finding,) = report.findings
+    assert (report.members, finding.code) == ((), "NO_GATEWAY")
+    assert str(finding).startswith("execution-gateway of the project wingman-typo is not on the engine")
+    assert "WINGMAN_BOUNDARY_PROJECT" in finding.fix
+
+
+def test_a_gateway_without_the_socket_is_not_the_one_that_is_meant():
+    found = stack()
+    found[GATEWAY]["Mounts"] = [each for each in found[GATEWAY]["Mounts"] if "docker.sock" not in each["Source"]]
+    assert look(*found.values()) == [(GATEWAY, "NO_GATEWAY")]
 
 
 def verdicts(log: list[AuditRecord]) -> list[tuple[str, str]]:
@@ -263,7 +282,8 @@ async def test_the_gateway_records_news_and_stops_executions_where_it_is_told_to
 async def test_a_boundary_that_cannot_be_looked_at_stops_executions_too(
     serve: Serve, engine: FakeEngine, minter: Minter
 ):
-    engine.seen = Fleet(({"Id": "without a state"},), (), (), "/")  # is no trouble
+    stateless = {"Id": "without a state"}  # is no trouble
+    engine.seen = fleet(*stack().values(), stateless)
     watching = {"boundary_project": "wingman-test", "boundary_interval": 0.05, "boundary_stops": True}
     async with serve(engine, **watching) as served, served.channel() as channel:
         await served.until(lambda log: verdicts(log) == [("SUCCEEDED", "")])
@@ -280,6 +300,49 @@ async def test_a_boundary_that_cannot_be_looked_at_stops_executions_too(
                 refused.append(error)
         assert refused[0].code() is grpc.StatusCode.FAILED_PRECONDITION
         assert "no look at it has succeeded" in str(refused[0].details())
+
+
+class Log:
+    """Where a watch's records go."""
+
+    def __init__(self) -> None:
+        self.records: list[AuditRecord] = []
+
+    async def append(self, record: AuditRecord) -> int:
+        self.records.append(record)
+        return len(self.records)
+
+
+async def test_looks_that_cannot_be_made_in_a_row_are_a_violation_that_is_told_once(engine: FakeEngine):
+    log = Log()
+    watch = BoundaryWatch(
+        "wingman-test",
+        engine=engine,
+        audit=log,
+        records=Records("test", "gateway", now=lambda: datetime(2030, 1, 1, tzinfo=UTC)),
+        interval=300,
+        stops=True,
+        clock=lambda: 0.0,
+        log=structlog.wrap_logger(None),
+    )
+    engine.seen = fleet(*stack().values())
+    for _ in range(2):
+        engine.down = True
+        for _ in range(LOOKS - 1):
+            with pytest.raises(Unavailable):
+                await watch.look()
+        engine.down = False
+        await watch.look()
+    assert verdicts(log.records) == [("SUCCEEDED", "")]  # now and then one fails
+    engine.down = True
+    for _ in range(LOOKS + 2):
+        with pytest.raises(Unavailable):
+            await watch.look()
+    assert verdicts(log.records)[1:] == [("FAILED", UNSEEN)]
+    engine.down = False
+    await watch.look()
+    watch.require()
+    assert verdicts(log.records)[2:] == [("SUCCEEDED", "")]
 
 
 def test_a_port_that_the_engine_chooses_is_called_free():

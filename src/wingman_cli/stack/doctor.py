@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from wingman_cli.engine import DockerEngine
 from wingman_cli.pki import Authority
-from wingman_core.errors import Code, Unavailable, WingmanError
+from wingman_core.errors import WingmanError
 from wingman_gateway.boundary import HOLDER, PROJECT, SERVICE, Finding, Member, Report, judge
 from wingman_gateway.engine import Engine
 from wingman_gateway.engine.fleet import Fleet
@@ -68,16 +68,10 @@ class Proof:
 
 
 def prove(address: str, project: str, *, inside: bool) -> Proof:
-    """Look, and with ``inside`` try; raise ``Unavailable`` where the engine does not answer or nothing is there."""
+    """Look, and with ``inside`` try; raise ``Unavailable`` where the engine does not answer."""
     fleet = asyncio.run(_fleet(address))
     report = judge(fleet, project)
-    if not report.holder:
-        raise Unavailable(
-            Code.GATEWAY_UNAVAILABLE,
-            f"no {HOLDER} of the project {project} is on the engine at {address}",
-            hint="start it (make test-env), or name another --project",
-        )
-    if not inside:
+    if not inside or not report.holder:  # what is tried inside needs an image of the project
         return Proof(project, report.members, report.findings, 0)
     running = [member for member in report.members if member.running]
     tested = {each["Id"]: each for each in fleet.containers}
