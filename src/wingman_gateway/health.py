@@ -1,7 +1,7 @@
 """Whether the gateway is fit to serve, and what settles what is open; two loops until they are cancelled.
 
-Guarantees: serving means that engine and database answered within the last look, the first reconciliation is
-through, and no outcome waits in the journal. Each part has its own answer as well.
+Guarantees: serving means that engine and database answered within the last look, a first reconciliation has asked
+about all that was open, and no outcome waits in the journal. Each part has its own answer as well.
 """
 
 import asyncio

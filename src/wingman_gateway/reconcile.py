@@ -2,7 +2,8 @@
 
 Guarantees: what the journal holds is appended in order and once, before anything is reconciled; an open INTENT
 of this gateway gets one RECONCILED record with what Docker testifies; nothing is run again (I13). An INTENT
-of another gateway is left to that one, and one that still runs is asked about again later.
+of another gateway is left to that one. One that still runs, or about which there is no answer, is asked about
+again later, and holds up no other.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.command import parse
 from wingman_core.command.hidden import parseable
-from wingman_core.errors import CommandRefused, WingmanError
+from wingman_core.errors import CommandRefused, Unavailable, WingmanError
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine import EngineRefused, Testimony
 from wingman_gateway.execution import Engine
@@ -82,29 +83,34 @@ class Reconciler:
     async def _reconcile(self, intent: AuditRecord) -> bool:
         """Close one INTENT if Docker can say what became of it; what is wrong with it is not the others' matter."""
         try:
-            return await self._concluded(intent, await self._ask(intent))
-        except WingmanError:
-            raise
-        except Exception:  # noqa: BLE001 - an answer of a shape that nobody foresaw
+            record = self._concluded(intent, await self._ask(intent))
+        except Unavailable as error:
+            await self._engine.ping()  # an engine that answers nothing has no answer for the others either
+            self._log.warning("an execution cannot be asked about", execution=intent.execution_id, error=str(error))
+            return False
+        except Exception:  # noqa: BLE001 - damaged notes, or an answer of a shape that nobody foresaw
             self._log.error("an execution cannot be reconciled", execution=intent.execution_id, exc_info=True)
             return False
-
-    async def _concluded(self, intent: AuditRecord, testimony: Testimony) -> bool:
-        if testimony.outcome == "RUNNING":
+        if record is None:
             return False
-        record = intent.concluded(
-            RecordKind.RECONCILED,
-            testimony.outcome,
-            self._records.now(),
-            exit_code=testimony.exit_code,
-            evidence=testimony.evidence,
-        )
         position = await self._audit.append(record)
         await asyncio.to_thread(self._journal.forget, intent.execution_id)
         self._log.warning(
             "an execution was reconciled", execution=intent.execution_id, outcome=record.outcome, position=position
         )
         return True
+
+    def _concluded(self, intent: AuditRecord, testimony: Testimony) -> AuditRecord | None:
+        """Return the outcome that Docker testifies; None while it is none yet."""
+        if testimony.outcome == "RUNNING":
+            return None
+        return intent.concluded(
+            RecordKind.RECONCILED,
+            testimony.outcome,
+            self._records.now(),
+            exit_code=testimony.exit_code,
+            evidence=testimony.evidence,
+        )
 
     async def _ask(self, intent: AuditRecord) -> Testimony:
         try:

@@ -13,7 +13,7 @@ from tests.conftest import Database
 from tests.gateway.conftest import FakeEngine
 from wingman_core.audit_record import AuditRecord, RecordKind, identities
 from wingman_core.command import parse
-from wingman_core.errors import LogCorrupt, Unavailable
+from wingman_core.errors import Code, Unavailable
 from wingman_core.target import Reference, Target
 from wingman_gateway.audit_store import AuditStore, open_pool
 from wingman_gateway.engine import EngineRefused, events
@@ -210,12 +210,39 @@ async def test_what_begins_while_the_log_is_read_is_left_alone(site: Site, monke
     assert await read() != ()
 
 
-async def test_a_damaged_journal_is_not_taken_for_an_answer(site: Site, tmp_path: Path):
-    await site.intent()
-    (tmp_path / "journal" / "exe_1.notes").write_text("{")
-    with pytest.raises(LogCorrupt, match="damaged"):
-        await site.reconciler.run()
+async def test_one_that_the_engine_does_not_answer_for_holds_up_no_other(site: Site):
+    hung = await site.intent()
+    await site.intent("docker stop db")
+    site.engine.refusing[hung.execution_id] = Unavailable(Code.ENGINE_UNAVAILABLE, "no answer in time")
+    assert not await site.reconciler.run()
     assert await site.open() == ["exe_1"]
+    site.engine.refusing.clear()
+    assert await site.reconciler.run()
+    assert await site.open() == []
+
+
+async def test_damaged_notes_are_not_taken_for_an_answer_and_hold_up_no_other(site: Site, tmp_path: Path):
+    await site.intent()
+    await site.intent("docker stop db")
+    notes = tmp_path / "journal" / "exe_1.notes"
+    notes.write_text("{")
+    assert not await site.reconciler.run()
+    assert await site.open() == ["exe_1"]
+    assert notes.read_text() == "{"
+    notes.unlink()
+    assert await site.reconciler.run()
+    assert await site.open() == []
+
+
+async def test_a_log_that_takes_no_record_ends_the_run(site: Site, monkeypatch: pytest.MonkeyPatch):
+    await site.intent()
+
+    async def refuse(_record: AuditRecord) -> int:
+        raise Unavailable(Code.DATABASE_UNAVAILABLE, "gone")
+
+    monkeypatch.setattr(site.store, "append", refuse)
+    with pytest.raises(Unavailable, match="gone"):
+        await site.reconciler.run()
 
 
 def test_a_target_comes_back_from_its_identity():

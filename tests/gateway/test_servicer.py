@@ -15,7 +15,7 @@ from tests.gateway.conftest import FakeEngine, Minter, Outage, Serve, Served, ev
 from wingman_cli.pki import Authority, Leaf
 from wingman_core.audit_record import RecordKind
 from wingman_core.command import operation_digest, parse
-from wingman_core.errors import Code
+from wingman_core.errors import Code, Unavailable
 from wingman_core.target import targets_digest
 from wingman_gateway.audit_store import APPEND_LOCK
 from wingman_gateway.certificates import Credentials
@@ -404,9 +404,9 @@ async def test_stopping_ends_reads_and_lets_mutations_end(serve: Serve, engine: 
         assert by_reason == {"": RecordKind.RESULT, Code.GATEWAY_UNAVAILABLE: RecordKind.RESULT}
 
 
-async def test_a_mutation_that_outlasts_the_drain_is_left_open_for_the_next_start(
-    serve: Serve, engine: FakeEngine, minter: Minter
-):
+async def _left_open(serve: Serve, engine: FakeEngine, minter: Minter) -> str:
+    """Leave one INTENT without outcome, by a gateway that has ended; return its execution."""
+
     async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
         await asyncio.Event().wait()
         yield Exit(0)
@@ -417,11 +417,35 @@ async def test_a_mutation_that_outlasts_the_drain_is_left_open_for_the_next_star
         await eventually(lambda: _is(engine.acts))
         await served.gateway.stop()
         call.cancel()
-        assert [record.kind for record in await served.log()] == [RecordKind.INTENT]
+        (intent,) = await served.log()
+    assert intent.kind is RecordKind.INTENT
+    return intent.execution_id
+
+
+async def test_a_mutation_that_outlasts_the_drain_is_left_open_for_the_next_start(
+    serve: Serve, engine: FakeEngine, minter: Minter
+):
+    await _left_open(serve, engine, minter)
     async with serve(engine) as served:
         log = await served.until(lambda log: len(log) == 2)
     assert (log[1].kind, log[1].outcome) == (RecordKind.RECONCILED, "SUCCEEDED")
     assert len(engine.acts) == 1
+
+
+async def test_it_serves_though_the_engine_does_not_answer_for_one_container(
+    serve: Serve, engine: FakeEngine, minter: Minter
+):
+    hung = await _left_open(serve, engine, minter)
+    engine.refusing[hung] = Unavailable(Code.ENGINE_UNAVAILABLE, "no answer in time")
+    async with serve(engine) as served:
+
+        async def serving() -> bool:
+            return await _status(served) == HEALTH.SERVING
+
+        await eventually(serving)
+        assert len(await served.log()) == 1
+        engine.refusing.clear()
+        assert (await served.until(lambda log: len(log) == 2))[1].outcome == "SUCCEEDED"
 
 
 async def test_an_outcome_that_the_drain_cuts_off_goes_to_the_journal(
