@@ -62,6 +62,11 @@ def signal(text: str) -> str:
     return f"SIG{name}"
 
 
+def number_of(name: str) -> int:
+    """Return the number of a signal as ``signal`` writes it, on Linux."""
+    return _SIGNALS[name.removeprefix("SIG")]
+
+
 _CAPABILITIES_WORDS: Final = """
     AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH
     FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN

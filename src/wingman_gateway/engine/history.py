@@ -11,18 +11,18 @@ from wingman_gateway.engine.stamps import engine_time
 HISTORY_SECONDS: Final = 10.0
 
 
-async def history(connection: Connection, filters: Mapping[str, list[str]], since: datetime) -> dict[str, JSON]:
-    """Return the attributes of the last event of each action that the engine remembers since then."""
+async def history(connection: Connection, filters: Mapping[str, list[str]], since: datetime) -> dict[str, list[JSON]]:
+    """Return the attributes of each event that the engine remembers since then by its action, the oldest first."""
     now = await engine_now(connection)
     times = {"since": f"{since.timestamp():.9f}", "until": f"{now.timestamp():.9f}"}
-    actions: dict[str, JSON] = {}
+    actions: dict[str, list[JSON]] = {}
     if since >= now:
         return actions
     params = {**times, "filters": json.dumps(filters)}
     async with connection.reading("GET", "events", params=params, limit=HISTORY_SECONDS) as response:
         async for line in response.content:
             event = json.loads(line)
-            actions[event["Action"]] = event["Actor"]["Attributes"]
+            actions.setdefault(event["Action"], []).append(event["Actor"]["Attributes"])
     return actions
 
 

@@ -155,7 +155,8 @@ class ObjectWitness:
         """Let the engine's own short history say whether it happened since the intent."""
         filters: dict[str, list[str]] = {"type": [kind], kind: [object_id], "event": list(actions)}
         remembered = await history(self._connection, filters, self._intent_at)
-        if any(attributes.get("container", container) == container for attributes in remembered.values()):
+        events = [attributes for each in remembered.values() for attributes in each]
+        if any(attributes.get("container", container) == container for attributes in events):
             return "SUCCEEDED", 0, {**evidence, "events": sorted(remembered)}
         return "UNKNOWN", None, {**evidence, "events": "none is remembered"}
 

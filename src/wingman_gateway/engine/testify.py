@@ -28,6 +28,7 @@ from wingman_core.command import (
     StopOperation,
     UnpauseOperation,
 )
+from wingman_core.command.signals import number_of
 from wingman_core.target import Target
 from wingman_gateway.engine.act import EXEC_NOTE, ContainersOperation
 from wingman_gateway.engine.compose import as_containers, containers_of, only, service_of
@@ -144,7 +145,13 @@ class _Witness:
             "intent_at": self._intent_at.isoformat(),
         }
         outcome = self._judge(found)
-        if outcome == "SUCCEEDED" and isinstance(self._op, PauseOperation | UnpauseOperation):
+        if isinstance(self._op, KillOperation) and outcome == "UNKNOWN" and state["Running"]:
+            # It may run on whatever the signal: the engine notes each that it has sent, by its number.
+            signal = str(number_of(self._op.signal))
+            happened = await self._happened(target, "kill", signal=signal)
+            outcome = "SUCCEEDED" if happened else "UNKNOWN"
+            evidence["event"] = f"kill {signal}" if happened else "none is remembered"
+        elif outcome == "SUCCEEDED" and isinstance(self._op, PauseOperation | UnpauseOperation):
             # The state has no time of its own: it may be older than the intent.
             happened = await self._happened(target, self._op.verb)
             outcome, evidence["event"] = ("SUCCEEDED", self._op.verb) if happened else ("UNKNOWN", "none is remembered")
@@ -183,10 +190,11 @@ class _Witness:
             return None
         return moment >= self._intent_at
 
-    async def _happened(self, target: Target, action: str) -> bool:
-        """Tell whether the engine's own short history has the action on this container since the intent."""
+    async def _happened(self, target: Target, action: str, **attributes: str) -> bool:
+        """Tell whether the engine's own short history has the action, so done, on this container since the intent."""
         filters = {"type": ["container"], "container": [target.id], "event": [action]}
-        return action in await history(self._connection, filters, self._intent_at)
+        remembered = await history(self._connection, filters, self._intent_at)
+        return any(attributes.items() <= event.items() for event in remembered.get(action, ()))
 
 
 async def _exec(connection: Connection, op: ExecOperation, notes: Mapping[str, str], intent_at: datetime) -> Finding:
@@ -249,7 +257,7 @@ async def _run_from_history(connection: Connection, op: RunOperation, label: str
     if op.detach and "start" in actions:
         return "SUCCEEDED", 0, evidence
     if "die" in actions:
-        code = int(actions["die"].get("exitCode", "-1"))
+        code = int(actions["die"][-1].get("exitCode", "-1"))
         return ("FAILED" if code else "SUCCEEDED"), code, {**evidence, "exit_code": code}
     return "UNKNOWN", None, {**evidence, "said": "no container carries the execution's label"}
 

@@ -91,6 +91,21 @@ async def test_a_paused_container_testifies(engine: Engine, docker: Docker) -> N
     assert (await ask(engine, f"docker unpause {name}", LONG_AGO)).outcome == "SUCCEEDED"
 
 
+async def test_a_signal_that_a_container_outlives_is_an_event(engine: Engine, docker: Docker) -> None:
+    name = await asyncio.to_thread(docker.run)
+    for signal in ("HUP", "WINCH"):  # no signal that the first process of a container dies of
+        await asyncio.to_thread(docker, "kill", "--signal", signal, name)
+    for command, intent_at, outcome, code in (
+        ("kill --signal HUP", LONG_AGO, "SUCCEEDED", 0),
+        ("kill --signal 28", LONG_AGO, "SUCCEEDED", 0),
+        ("kill --signal USR1", LONG_AGO, "UNKNOWN", None),
+        ("kill --signal HUP", LATER, "UNKNOWN", None),
+        ("kill", LONG_AGO, "UNKNOWN", None),
+    ):
+        said = await ask(engine, f"docker {command} {name}", intent_at)
+        assert (said.outcome, said.exit_code) == (outcome, code), command
+
+
 @pytest.mark.parametrize(
     ("command", "status", "limit"),
     [
