@@ -111,6 +111,7 @@ class AuditStore:
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._frontier = Frontier()
         self._writer: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def waiting(self) -> int:
@@ -122,7 +123,8 @@ class AuditStore:
         self._writer = asyncio.create_task(self._write_forever(), name="audit-writer")
 
     async def close(self) -> None:
-        """Stop the writer; whoever still waits is told that the record was not taken."""
+        """Stop the writer; whoever still waits, or comes later, is told that the record was not taken."""
+        self._closed = True
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait({self._writer})
@@ -136,6 +138,8 @@ class AuditStore:
         Raises ``CapabilityRefused`` (TOKEN_SPENT, APPROVAL_SPENT) for an INTENT that lost, ``Unavailable`` where
         the database did not take it, ``LogCorrupt`` where the log is not what this process knows it to be.
         """
+        if self._closed:
+            raise _unavailable("the gateway stops")
         # A record that has no bytes fails its own caller, and nobody else's batch.
         waiting = Waiting(record, record.to_bytes(), asyncio.get_running_loop().create_future(), time.monotonic())
         self._queue.put_nowait(waiting)

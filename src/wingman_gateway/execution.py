@@ -2,7 +2,7 @@
 
 Guarantees: nothing is done before the INTENT that spends the token is durable, nothing is done twice, and
 ``Finished`` is told only once the outcome is durable in the log or the journal (I12 to I14). Every refusal is
-recorded. Mutations of one target take turns.
+recorded, but for that of a gateway which stops. Mutations of one target take turns. After ``drain`` nothing runs.
 Does not: decide an outcome that nobody saw. Such an execution stays open, and reconciliation asks Docker.
 """
 
@@ -132,6 +132,7 @@ class Executor:
         self._clock = clock
         self._new_id = new_id
         self._log = log
+        self._draining = False
         self._running: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
 
     @property
@@ -140,7 +141,13 @@ class Executor:
         return frozenset(self._running)
 
     def begin(self, token: str, command: str, caller: Caller) -> Execution:
-        """Start an execution for a caller that step 1 admitted; everything it has to say comes as its events."""
+        """Start an execution for a caller that step 1 admitted; everything it has to say comes as its events.
+
+        Raises ``Unavailable`` once ``drain`` was called: nothing is spent.
+        """
+        if self._draining:
+            self._metrics.refused("", str(Code.GATEWAY_UNAVAILABLE))
+            raise Unavailable(Code.GATEWAY_UNAVAILABLE, "the gateway stops", hint="try again in a moment")
         execution = Execution(self._new_id())
         attempt = Attempt(caller.identity, hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest())
         task = asyncio.create_task(self._run(execution, attempt, token, command, caller), name=execution.id)
@@ -156,7 +163,8 @@ class Executor:
             self._unsettled.set()
 
     async def drain(self, seconds: float) -> None:
-        """End what only reads or waits, then give mutations ``seconds``; what still runs is left open."""
+        """Begin nothing more, end what only reads or waits, give mutations ``seconds``; leave open what still runs."""
+        self._draining = True
         running = list(self._running.values())
         for execution, _ in running:
             execution.stop()
@@ -247,7 +255,7 @@ class Executor:
         acting = asyncio.create_task(self._consume(execution, judged, capture))
         execution.enter(Stage.ACTING, acting)
         execution.tell(accepted)  # while the engine works
-        if execution.gone and execution.read:
+        if execution.stopped and execution.read:
             acting.cancel()
         try:
             await asyncio.wait({acting})

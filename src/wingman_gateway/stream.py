@@ -69,6 +69,8 @@ class Execution:
         self.read = False
         self.stage = Stage.WAITING
         self.gone = False
+        self.stopped = False
+        """Whether it was to end: a read does, even if it was being spent at that moment."""
         self.settled = True
         """Whether the log holds no INTENT of it, or its outcome too."""
         self._events: deque[Event | Exception] = deque()
@@ -96,6 +98,7 @@ class Execution:
 
     def stop(self) -> None:
         """End it if nothing is spent yet, or if it only reads."""
+        self.stopped = True
         if self._stoppable is not None and (self.stage is Stage.WAITING or (self.stage is Stage.ACTING and self.read)):
             self._stoppable.cancel()
 

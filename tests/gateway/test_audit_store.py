@@ -384,3 +384,10 @@ async def test_a_database_that_hangs_is_unavailable_in_bounded_time_and_serves_a
     await store.close()
     pool.terminate()
     assert (await verified(database)).size >= 2
+
+
+async def test_a_store_that_is_closed_refuses_at_once(store: AuditStore) -> None:
+    await store.close()
+    with pytest.raises(Unavailable, match="the gateway stops"):
+        await asyncio.wait_for(store.append(refused()), 1)
+    assert store.waiting == 0

@@ -22,6 +22,7 @@ from wingman_gateway.certificates import Credentials
 from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.servicer import STATUS
 from wingman_gateway.settings import Settings
+from wingman_gateway.stream import Execution, Stage
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
 
@@ -242,9 +243,11 @@ async def test_an_unknown_method_is_not_implemented(served: Served):
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def _status(served: Served, service: str = "") -> int:
-    async with served.channel() as channel:
-        return (await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))).status
+async def _status(served: Served, service: str = "", *, channel: grpc.aio.Channel | None = None) -> int:
+    if channel is None:
+        async with served.channel() as own:
+            return await _status(served, service, channel=own)
+    return (await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))).status
 
 
 async def test_it_serves_only_while_engine_and_database_are_fine(served: Served, engine: FakeEngine, outage: Outage):
@@ -402,6 +405,62 @@ async def test_stopping_ends_reads_and_lets_mutations_end(serve: Serve, engine: 
         await stopping
         by_reason = {record.reason: record.kind for record in await served.log()}
         assert by_reason == {"": RecordKind.RESULT, Code.GATEWAY_UNAVAILABLE: RecordKind.RESULT}
+
+
+async def test_a_message_that_comes_while_it_stops_starts_nothing(serve: Serve, engine: FakeEngine, minter: Minter):
+    go_on = asyncio.Event()
+
+    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
+        await go_on.wait()
+        yield Exit(0)
+
+    engine.script = hold
+    async with serve(engine) as served, served.channel() as channel:
+        mutation = asyncio.create_task(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
+        await eventually(lambda: _is(engine.acts))
+        late = channel.stream_stream(
+            "/wingman_rpc.v1.ExecutionGateway/Execute",
+            request_serializer=pb.ExecuteRequest.SerializeToString,
+            response_deserializer=pb.ExecuteResponse.FromString,
+        )()
+        await late.wait_for_connection()
+        await _status(served, channel=channel)  # behind it on the same connection: the gateway has the stream
+        stopping = asyncio.create_task(served.gateway.stop())
+        await eventually(lambda: _is(served.gateway.executor._draining))
+        token = minter.mint("docker stop db", engine)
+        await late.write(pb.ExecuteRequest(capability_token=token, command="docker stop db"))
+        await late.done_writing()
+        refused = await refusal(late.read())
+        assert (refused.reason, refused.status) == (Code.GATEWAY_UNAVAILABLE, grpc.StatusCode.UNAVAILABLE)
+        go_on.set()
+        assert (await mutation).finished.outcome == pb.Finished.OUTCOME_SUCCEEDED
+        await stopping
+        assert served.gateway.executor.running == frozenset()
+        assert [record.kind for record in await served.log()] == [RecordKind.INTENT, RecordKind.RESULT]
+        assert len(engine.acts) == 1
+
+
+async def test_a_read_that_is_spent_while_it_stops_does_not_read(
+    serve: Serve, engine: FakeEngine, minter: Minter, database: Database
+):
+    administrator = await database.connection("postgres").connect()
+    async with serve(engine) as served, served.channel() as channel:
+        async with administrator.transaction():
+            await administrator.execute("SELECT pg_advisory_xact_lock($1)", APPEND_LOCK)
+            read = asyncio.create_task(execute(channel, minter.mint("docker logs db", engine), "docker logs db"))
+            await eventually(lambda: _is([e for e, _ in _running(served) if e.stage is Stage.SPENDING]))
+            stopping = asyncio.create_task(served.gateway.stop())
+            await eventually(lambda: _is(all(execution.stopped for execution, _ in _running(served))))
+        assert (await read).finished.outcome == pb.Finished.OUTCOME_FAILED
+        await stopping
+        log = await served.log()
+        assert (log[1].outcome, log[1].reason) == ("FAILED", Code.GATEWAY_UNAVAILABLE)
+        assert engine.acts == []
+    await administrator.close()
+
+
+def _running(served: Served) -> list[tuple[Execution, asyncio.Task[None]]]:
+    return list(served.gateway.executor._running.values())
 
 
 async def _left_open(serve: Serve, engine: FakeEngine, minter: Minter) -> str:
