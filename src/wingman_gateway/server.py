@@ -59,6 +59,10 @@ OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 << 10),
     ("grpc.so_reuseport", 0),
 )
+SERVICES: Final = 4
+"""To each of them a caller may have ``WINGMAN_CONCURRENCY`` calls; so many one connection carries, and more wait."""
+CONNECTIONS: Final = 4
+"""Connections as full as that, past which the server refuses calls, whoever makes them."""
 EXIT_SETTING: Final = 2
 
 
@@ -165,7 +169,12 @@ class Gateway:
         edge = Edge(Callers(settings.environment, now=sources.now), log, sources.new_id)
         limits = Limits(concurrency=settings.concurrency, rate=settings.rate, clock=sources.clock)
         admission = Admission(edge, limits, records, self._refusals, metrics=self._metrics, call=tracing.call)
-        self._server = grpc.aio.server(interceptors=[admission], options=OPTIONS)
+        streams = SERVICES * settings.concurrency
+        self._server = grpc.aio.server(
+            interceptors=[admission],
+            options=(*OPTIONS, ("grpc.max_concurrent_streams", streams)),
+            maximum_concurrent_rpcs=CONNECTIONS * streams,
+        )
         servicer = Servicer(edge, judge, self.executor, Observer(judge, engine), self._metrics)
         gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
         audit_log = AuditLog(pool)

@@ -1,9 +1,11 @@
 """The gRPC edge: who may call which method, requests to domain values, events to messages, errors to status.
 
-Guarantees: every method passes ``Admission`` first, a refusal carries ``google.rpc.ErrorInfo`` with a stable
-reason, and an error that nobody expected is told as a bare internal error with a correlation id.
+Guarantees: every method passes ``Admission`` first, before its request's message has come; a refusal carries
+``google.rpc.ErrorInfo`` with a stable reason, and an error that nobody expected is told as a bare internal error with a
+correlation id.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -35,6 +37,8 @@ from wingman_rpc.v1 import gateway_pb2_grpc as pb_grpc
 
 DOMAIN: Final = "wingman"
 METADATA_LIMIT: Final = 1024
+MESSAGE_SECONDS: Final = 10.0
+"""Seconds that a caller may take for the one message of its request."""
 CORRELATION: Final = "x-correlation-id"
 CORRELATION_FORM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -128,19 +132,19 @@ class Admission(grpc.aio.ServerInterceptor):
         handler: Any = await continuation(handler_call_details)
         if handler is None:
             return None  # gRPC answers UNIMPLEMENTED
-        if handler.request_streaming:
-            behaviour, wrap = handler.stream_stream or handler.stream_unary, grpc.stream_stream_rpc_method_handler
-        else:
-            behaviour, wrap = handler.unary_unary or handler.unary_stream, grpc.unary_stream_rpc_method_handler
-        # A unary answer is a stream of one message on the wire, so that one wrapper serves every method.
-        return wrap(
-            self._guard(method, behaviour),
+        behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        # A stream of one message is on the wire what a message is, so that one wrapper serves every method, and a
+        # caller is admitted before its message has come: streams that say nothing count among its calls in flight.
+        return grpc.stream_stream_rpc_method_handler(
+            self._guard(method, behaviour, streams=handler.request_streaming),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
-    def _guard(self, method: str, behaviour: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
-        async def guarded(request: Any, context: Context) -> None:  # noqa: ANN401 - any message
+    def _guard(
+        self, method: str, behaviour: Callable[[Any, Context], Any], *, streams: bool
+    ) -> Callable[[AsyncIterator[Any], Context], Any]:
+        async def guarded(requests: AsyncIterator[Any], context: Context) -> None:
             identity = ""
             structlog.contextvars.bind_contextvars(correlation_id=_correlation_of(context))
             try:
@@ -154,6 +158,7 @@ class Admission(grpc.aio.ServerInterceptor):
                 await self._refusals.record(self._records.refused(Attempt(identity), error))
                 await self._edge.abort(context, error)
             try:
+                request = requests if streams else await self._message(requests, context)
                 with self._call(method, context.invocation_metadata() or ()):
                     result = behaviour(request, context)
                     if hasattr(result, "__aiter__"):
@@ -166,6 +171,16 @@ class Admission(grpc.aio.ServerInterceptor):
                 place.__exit__(None, None, None)
 
         return guarded
+
+    async def _message(self, requests: AsyncIterator[Any], context: Context) -> Any:  # noqa: ANN401 - any message
+        """Return a request's one message; end the call where it does not come."""
+        try:
+            async with asyncio.timeout(MESSAGE_SECONDS):
+                message = await anext(requests)
+        except (TimeoutError, StopAsyncIteration):
+            error = WingmanError(Code.REQUEST_INVALID, "the request has no message", hint="send it with the call")
+            await self._edge.abort(context, error)
+        return message
 
 
 def _correlation_of(context: Context) -> str:

@@ -17,6 +17,7 @@ from wingman_core.audit_record import RecordKind
 from wingman_core.command import operation_digest, parse
 from wingman_core.errors import Code, Unavailable
 from wingman_core.target import targets_digest
+from wingman_gateway import servicer
 from wingman_gateway.audit_store import APPEND_LOCK
 from wingman_gateway.certificates import Credentials
 from wingman_gateway.engine.events import Event, Exit, Note
@@ -226,6 +227,84 @@ async def test_a_caller_that_is_too_fast_is_refused(serve: Serve, engine: FakeEn
         for _ in range(2):
             await _preview(channel, "docker stop web")
         assert (await refusal(_preview(channel, "docker stop web"))).reason == Code.LIMIT_EXCEEDED
+
+
+async def _silence() -> AsyncIterator[bytes]:
+    """A request whose message never comes."""
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def test_streams_that_say_nothing_count_as_calls_in_flight(serve: Serve, engine: FakeEngine):
+    """Execute takes one message; who opens streams and sends none is refused as any other that has too many."""
+    execute_method = "/wingman_rpc.v1.ExecutionGateway/Execute"
+    async with serve(engine, concurrency=2) as served, served.channel("tool-deploy") as idle, served.channel() as api:
+        calls = [idle.stream_stream(execute_method)(_silence()) for _ in range(40)]
+        ended = [asyncio.create_task(call.code()) for call in calls]
+        async with asyncio.timeout(20):
+            while sum(each.done() for each in ended) < len(calls) - 2:
+                await asyncio.wait([each for each in ended if not each.done()], return_when=asyncio.FIRST_COMPLETED)
+        refused = {each.result() for each in ended if each.done()}
+        # UNAVAILABLE is gRPC's own word for more streams than the connection may carry.
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in refused
+        assert refused <= {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
+        assert sum(not each.done() for each in ended) == 2
+        await _preview(api, "docker stop web")
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(ended)
+        assert await _previews_again(idle)
+
+
+async def _previews_again(channel: grpc.aio.Channel) -> bool:
+    async def served() -> bool:
+        try:
+            await _preview(channel, "docker stop web")
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # noqa: PT017 - the places are not free yet
+            return False
+        return True
+
+    await eventually(served)
+    return True
+
+
+async def test_a_request_whose_message_does_not_come_ends(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(servicer, "MESSAGE_SECONDS", 0.05)
+    async with served.channel() as channel:
+        silent = channel.stream_stream("/wingman_rpc.v1.ExecutionGateway/Execute")(_silence())
+        assert await silent.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "no message" in await silent.details()
+
+
+async def test_a_connection_carries_so_many_streams_and_others_are_served(serve: Serve, engine: FakeEngine):
+    """With one call in flight for each of four services, a fifth stream of the connection waits, or is turned away."""
+    methods = (
+        "wingman_rpc.v1.ExecutionGateway/Preview",
+        "wingman_rpc.v1.AuditLog/Get",
+        "grpc.health.v1.Health/Check",
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    )
+    async with serve(engine, concurrency=1) as served, served.channel() as full, served.channel("tool-deploy") as tool:
+        calls = [full.stream_stream(f"/{method}")(_silence()) for method in methods]
+        await asyncio.gather(*(call.wait_for_connection() for call in calls))
+        await eventually(lambda: _full(served))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ExecutionGatewayStub(full).Preview(pb.PreviewRequest(command="docker ps"), timeout=1)
+        assert refused.value.code() in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
+        await _preview(tool, "docker stop web")
+        for call in calls:
+            call.cancel()
+
+
+async def _full(served: Served) -> bool:
+    """Whether the API's one place for previews is taken, as another connection of its hears."""
+    async with served.channel() as other:
+        try:
+            await _preview(other, "docker stop web")
+        except grpc.aio.AioRpcError as error:
+            return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return False
 
 
 async def test_a_message_that_is_too_large_is_refused(served: Served, engine: FakeEngine):
