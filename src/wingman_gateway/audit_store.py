@@ -29,8 +29,6 @@ BATCH: Final = 128
 COMMIT_SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 5.0
 POOL_SIZE: Final = 4
-APPEND_LOCK: Final = 0x5769_6E67_6D61_6E01
-"""The advisory lock that makes appenders take turns; the same in every gateway."""
 
 READ_HEAD: Final = """
 SELECT (SELECT coalesce(max(position) + 1, 0) FROM execution_audit) AS rows,
@@ -44,7 +42,7 @@ READ_NODES: Final = """
 SELECT n.level, n.index, n.hash FROM audit_node n
 JOIN unnest($1::integer[], $2::bigint[]) AS w (level, index) ON n.level = w.level AND n.index = w.index
 """
-APPEND: Final = "SELECT audit_append($1, $2, $3, $4::execution_audit[], $5, $6, $7, $8, $9)"
+APPEND: Final = "SELECT audit_append($1, $2, $3::execution_audit[], $4, $5, $6, $7, $8)"
 ALIVE: Final = "SELECT 1"
 SESSION: Final = {
     "application_name": "wingman-gateway",
@@ -107,7 +105,7 @@ class AuditStore:
         self._key = key
         self._commit_seconds = commit_seconds
         self._committed = committed
-        self._open = OpenIntents(pool, turn=APPEND_LOCK, seconds=commit_seconds)
+        self._open = OpenIntents(pool, seconds=commit_seconds)
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._frontier = Frontier()
         self._writer: asyncio.Task[None] | None = None
@@ -195,7 +193,7 @@ class AuditStore:
                 return plan
             async with connection.transaction():
                 # 2. One appender at a time, until this transaction ends.
-                await connection.execute(LOCK_LOG, APPEND_LOCK)
+                await connection.execute(LOCK_LOG)
                 # 3. The head, and whether it is the one that was signed.
                 frontier = await self._read_frontier(connection)
                 # 4. Who has lost already: known under the lock, so that one loser does not abort the others.
@@ -219,7 +217,6 @@ class AuditStore:
         checkpoint = Checkpoint(self._origin, plan.frontier.size, plan.frontier.root())
         appended: bool = await connection.fetchval(
             APPEND,
-            APPEND_LOCK,
             frontier.size,
             frontier.root(),
             plan.rows,

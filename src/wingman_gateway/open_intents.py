@@ -15,7 +15,8 @@ from wingman_core.audit_record import AuditRecord, from_bytes
 PIECE: Final = 20_000
 """Positions that one query looks at."""
 
-LOCK_LOG: Final = "SELECT pg_advisory_xact_lock($1)"
+LOCK_LOG: Final = "LOCK TABLE audit_turn IN EXCLUSIVE MODE"
+"""Wait for one's turn among appenders, and keep it until the transaction ends; the right to it is the gateway's."""
 READ_SIZE: Final = "SELECT coalesce(max(position) + 1, 0) FROM execution_audit"
 READ_OPEN: Final = """
 SELECT record FROM execution_audit AS intent
@@ -34,10 +35,9 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 class OpenIntents:
     """What was open at the last look, and how far that went."""
 
-    def __init__(self, pool: Pool, *, turn: int, seconds: float) -> None:
-        """Take the pool of the gateway's role, the appenders' advisory lock, and a bound for each query in seconds."""
+    def __init__(self, pool: Pool, *, seconds: float) -> None:
+        """Take the pool of the gateway's role, and a bound for each query in seconds."""
         self._pool = pool
-        self._turn = turn
         self._seconds = seconds
         self._looked = 0
         self._open: dict[str, AuditRecord] = {}
@@ -64,6 +64,6 @@ class OpenIntents:
     async def _size(self) -> int:
         """Return the number of records, once those whose answers were lost are in, too."""
         async with asyncio.timeout(self._seconds), self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(LOCK_LOG, self._turn)
+            await connection.execute(LOCK_LOG)
             size: int = await connection.fetchval(READ_SIZE)
             return size

@@ -17,7 +17,6 @@ from wingman_core.checkpoint import Checkpoint, sign_checkpoint
 from wingman_core.claims import Decider
 from wingman_core.translog import Frontier, Node, leaf_hash
 from wingman_gateway.audit_batch import TABLE_ORDER, row_of
-from wingman_gateway.audit_store import APPEND_LOCK
 from wingman_gateway.open_intents import LOCK_LOG
 
 BATCH: Final = 20_000
@@ -88,7 +87,7 @@ async def write_log(
                 head = Checkpoint(origin, frontier.size, frontier.root())
                 checkpoints.append((head.size, head.root, sign_checkpoint(head, origin, key)))
         async with connection.transaction():
-            await connection.execute(LOCK_LOG, APPEND_LOCK)
+            await connection.execute(LOCK_LOG)
             for table, columns, values in (
                 ("execution_audit", TABLE_ORDER, lines),
                 ("audit_node", ("level", "index", "hash"), nodes),

@@ -21,7 +21,7 @@ from wingman_core.errors import CapabilityRefused, Code, LogCorrupt, Unavailable
 from wingman_core.notes import verifier_key_of
 from wingman_gateway import open_intents
 from wingman_gateway.audit_reader import AuditReader
-from wingman_gateway.audit_store import APPEND_LOCK, AuditStore, open_pool
+from wingman_gateway.audit_store import AuditStore, open_pool
 
 ORIGIN = "wingman/test/log1"
 AT = "2030-01-01T00:00:00.000001Z"
@@ -39,6 +39,18 @@ CHANGES = (
     "DELETE FROM audit_checkpoint",
     "TRUNCATE audit_checkpoint",
 )
+MODES = (
+    "ACCESS SHARE",
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)
+FORMER_LOCK = 0x5769_6E67_6D61_6E01
+"""The advisory lock by which gateways took turns, until migration 0008."""
 _numbers = itertools.count()
 
 
@@ -72,7 +84,11 @@ def refused(reason: str = "TOKEN_EXPIRED") -> AuditRecord:
     return AuditRecord(kind=RecordKind.REFUSED, environment="test", created_at=AT, reason=reason)
 
 
-WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+WAITERS = """
+pg_locks WHERE relation = 'audit_turn'::regclass AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+WAITING = f"SELECT count(*) FROM {WAITERS}"
 
 Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Opener = Callable[[], Awaitable[AuditStore]]
@@ -249,6 +265,28 @@ async def test_readers_read_and_do_not_write(database: Database, role: str):
         await connection.close()
 
 
+@pytest.mark.parametrize("role", ["wingman_api", "wingman_auditor"])
+async def test_a_role_that_reads_holds_up_no_append(store: AuditStore, database: Database, role: str):
+    connection = await database.connection(role).connect()
+    try:
+        async with connection.transaction():
+            for table in TABLES:  # what a reader may lock, it may keep
+                await connection.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+            for lock in ("pg_advisory_lock", "pg_advisory_lock_shared"):
+                await connection.execute(f"SELECT {lock}($1)", FORMER_LOCK)
+            assert await store.append(refused()) == 0
+            assert len(await store.open_intents()) == 0
+        for table, mode in [*itertools.product(TABLES, MODES[1:]), *itertools.product(["audit_turn"], MODES)]:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"BEGIN; LOCK TABLE {table} IN {mode} MODE")
+            await connection.execute("ROLLBACK")
+        for table in (*TABLES, "audit_turn"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"SELECT FROM {table} FOR KEY SHARE")
+    finally:
+        await connection.close()
+
+
 async def test_the_database_itself_refuses_a_gap_and_a_second_spending(store: AuditStore, superuser: Administrator):
     await store.append(intent(jti="only-once", approval="apr_once.0"))
     copy = "INSERT INTO execution_audit SELECT (jsonb_populate_record(a, $1::jsonb)).* FROM execution_audit a"
@@ -318,12 +356,10 @@ async def test_a_connection_that_dies_in_the_middle_commits_nothing_and_fails_al
     await store.append(refused())
     async with superuser.transaction():
         # The appender waits for its turn, and dies waiting.
-        await superuser.execute(open_intents.LOCK_LOG, APPEND_LOCK)
+        await superuser.execute(open_intents.LOCK_LOG)
         waiting = [asyncio.create_task(attempt(store, refused())) for _ in range(3)]
         await eventually(lambda: superuser.fetchval(WAITING))
-        await superuser.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        )
+        await superuser.execute(f"SELECT pg_terminate_backend(pid) FROM {WAITERS}")
         answers = await asyncio.gather(*waiting)
     assert Code.DATABASE_UNAVAILABLE in answers
     taken = sorted(answer for answer in answers if isinstance(answer, int))
@@ -333,7 +369,7 @@ async def test_a_connection_that_dies_in_the_middle_commits_nothing_and_fails_al
 
 async def test_whoever_waits_when_the_store_closes_is_told(store: AuditStore, superuser: Administrator):
     async with superuser.transaction():
-        await superuser.execute(open_intents.LOCK_LOG, APPEND_LOCK)
+        await superuser.execute(open_intents.LOCK_LOG)
         waiting = [asyncio.create_task(attempt(store, refused())) for _ in range(2)]
         await eventually(lambda: superuser.fetchval(WAITING))
         waiting.append(asyncio.create_task(attempt(store, refused())))

@@ -25,7 +25,6 @@ from wingman_core.audit_record import RecordKind
 from wingman_core.command import operation_digest, parse
 from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_gateway import judgement, open_intents
-from wingman_gateway.audit_store import APPEND_LOCK
 from wingman_gateway.engine import events
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress
 from wingman_gateway.stream import Stage
@@ -604,7 +603,7 @@ async def test_a_reader_that_leaves_while_it_is_spent_is_stopped_before_it_reads
     token = minter.mint(READ, engine)
     administrator = await database.connection("postgres").connect()
     async with administrator.transaction():
-        await administrator.execute(open_intents.LOCK_LOG, APPEND_LOCK)
+        await administrator.execute(open_intents.LOCK_LOG)
         call = asyncio.create_task(execute(channel, token, READ))
         await eventually(lambda: _is(_stages(served) == {Stage.SPENDING}))
         call.cancel()

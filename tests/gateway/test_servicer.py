@@ -18,9 +18,9 @@ from wingman_core.command import operation_digest, parse
 from wingman_core.errors import Code, Unavailable
 from wingman_core.target import targets_digest
 from wingman_gateway import servicer
-from wingman_gateway.audit_store import APPEND_LOCK
 from wingman_gateway.certificates import Credentials
 from wingman_gateway.engine.events import Event, Exit, Note
+from wingman_gateway.open_intents import LOCK_LOG
 from wingman_gateway.servicer import STATUS
 from wingman_gateway.settings import Settings
 from wingman_gateway.stream import Execution, Stage
@@ -525,7 +525,7 @@ async def test_a_read_that_is_spent_while_it_stops_does_not_read(
     administrator = await database.connection("postgres").connect()
     async with serve(engine) as served, served.channel() as channel:
         async with administrator.transaction():
-            await administrator.execute("SELECT pg_advisory_xact_lock($1)", APPEND_LOCK)
+            await administrator.execute(LOCK_LOG)
             read = asyncio.create_task(execute(channel, minter.mint("docker logs db", engine), "docker logs db"))
             await eventually(lambda: _is([e for e, _ in _running(served) if e.stage is Stage.SPENDING]))
             stopping = asyncio.create_task(served.gateway.stop())
@@ -603,7 +603,7 @@ async def test_an_outcome_that_the_drain_cuts_off_goes_to_the_journal(
                 refusal(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
             )
             await eventually(lambda: _is(engine.acts))
-            await locker.execute("SELECT pg_advisory_lock($1)", APPEND_LOCK)  # the database hangs from here
+            await locker.execute(f"BEGIN; {LOCK_LOG}")  # the database hangs from here
             go_on.set()
             await served.gateway.stop()
             call.cancel()
