@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 
 MAX_INTEGER: Final = (1 << 53) - 1
 """RFC 8785 numbers are IEEE 754 doubles: integers past this are not exact."""
+EXIT_CODES: Final = range(-(1 << 31), 1 << 31)
+"""What the column and the API's answers hold."""
 VERSION: Final = 1
 KINDS: Final = frozenset({"INTENT", "RESULT", "REFUSED", "RECONCILED", "BOUNDARY"})
 OUTCOMES: Final = frozenset({"", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"})
@@ -88,7 +90,7 @@ def well_formed(row: Columns) -> bool:
         and _DIGESTS.fullmatch(digests) is not None
         and _are_targets(row.targets)
         and _are_deciders(row.deciders)
-        and (row.exit_code is None or -MAX_INTEGER <= row.exit_code <= MAX_INTEGER)
+        and (row.exit_code is None or row.exit_code in EXIT_CODES)
         and (row.duration_ms is None or -MAX_INTEGER <= row.duration_ms <= MAX_INTEGER)
     )
 

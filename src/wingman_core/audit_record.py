@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from wingman_core import translog
-from wingman_core.audit_columns import MAX_INTEGER, VERSION, Columns, record_bytes
+from wingman_core.audit_columns import EXIT_CODES, MAX_INTEGER, VERSION, Columns, record_bytes
 from wingman_core.canonical import canonical_bytes
 from wingman_core.claims import DECIDER_FIELDS, Decider
 from wingman_core.errors import CanonicalError, CapabilityRefused, Code
@@ -102,6 +102,8 @@ class AuditRecord:
                 raise _invalid(name, "text without NUL")
             if type(value) is int and abs(value) > MAX_INTEGER:
                 raise _invalid(name, f"a number of at most {MAX_INTEGER}")
+        if self.exit_code is not None and self.exit_code not in EXIT_CODES:
+            raise _invalid("exit_code", "a number of 32 bits")
 
     def to_bytes(self) -> bytes:
         """Return the record's canonical JSON; raise ``CanonicalError`` for text that is not Unicode."""
@@ -202,6 +204,11 @@ def excerpt_of(output: bytes, limit: int) -> str:
     What is not UTF-8, control characters but tab and newline, and bidirectional controls become U+FFFD.
     """
     return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", output[: 4 * limit].decode("utf-8", "replace"))[:limit]
+
+
+def exit_code_of(code: int) -> int:
+    """Return an engine's exit code, or the nearest that 32 bits hold: what it was is for the evidence to say."""
+    return max(EXIT_CODES.start, min(code, EXIT_CODES.stop - 1))
 
 
 def _record_of(value: dict[str, object]) -> AuditRecord:

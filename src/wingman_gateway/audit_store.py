@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.checkpoint import Checkpoint, sign_checkpoint
-from wingman_core.errors import Code, LogCorrupt, Unavailable, WingmanError
+from wingman_core.errors import CanonicalError, Code, LogCorrupt, Unavailable, WingmanError
 from wingman_core.translog import Frontier, peak_positions
 from wingman_gateway.audit_batch import Plan, Waiting, planned
 from wingman_gateway.audit_ledger import Connection, Ledger, read_ledger
@@ -58,6 +58,13 @@ SESSION: Final = {
 
 # A connection that dies shows as any of these, the driver's own state machine included.
 GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+UNFIT: Final = (
+    asyncpg.DataError,
+    asyncpg.CheckViolationError,
+    asyncpg.NotNullViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""What the table says to a record that it will never hold."""
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -133,8 +140,9 @@ class AuditStore:
     async def append(self, record: AuditRecord) -> int:
         """Commit one record and return its position; an outcome that the log has already returns that one's.
 
-        Raises ``CapabilityRefused`` (TOKEN_SPENT, APPROVAL_SPENT) for an INTENT that lost, ``Unavailable`` where
-        the database did not take it, ``LogCorrupt`` where the log is not what this process knows it to be.
+        Raises ``CapabilityRefused`` (TOKEN_SPENT, APPROVAL_SPENT) for an INTENT that lost, ``CanonicalError`` for
+        what the table cannot hold, ``Unavailable`` where the database did not take it, ``LogCorrupt`` where the log
+        is not what this process knows it to be.
         """
         if self._closed:
             raise _unavailable("the gateway stops")
@@ -176,6 +184,12 @@ class AuditStore:
         try:
             async with asyncio.timeout(self._commit_seconds):
                 plan = await self._commit(batch)
+        except UNFIT as error:
+            if len(batch) > 1:  # one of them alone is at fault
+                for waiting in batch:
+                    await self._write([waiting])
+                return
+            answers = [_unfit(error)]
         except WingmanError as error:
             answers = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises, the next batch has its chance
@@ -259,6 +273,14 @@ async def _read_peaks(connection: Connection, size: int) -> tuple[bytes, ...]:
 def _unavailable(why: str) -> Unavailable:
     return Unavailable(
         Code.DATABASE_UNAVAILABLE, f"the audit log did not take the record ({why})", hint="try again in a moment"
+    )
+
+
+def _unfit(error: asyncpg.PostgresError) -> CanonicalError:
+    return CanonicalError(
+        Code.CANONICAL_INVALID,
+        f"the audit log cannot hold the record ({type(error).__name__})",
+        hint="a field of it is too large, or out of range",
     )
 
 

@@ -16,7 +16,8 @@ from typing import Protocol, assert_never
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from wingman_core.audit_record import AuditRecord, RecordKind
+from wingman_core.audit_record import AuditRecord, RecordKind, exit_code_of
+from wingman_core.canonical import canonical_bytes
 from wingman_core.command import Operation, facts
 from wingman_core.errors import CapabilityRefused, Code, Unavailable, WingmanError
 from wingman_core.target import Target
@@ -88,6 +89,8 @@ class _Ending:
     outcome: Outcome
     reason: str = ""
     exit_code: int | None = None
+    evidence: str = ""
+    """The engine's own exit code, where no record holds it."""
 
 
 class Executor:
@@ -296,7 +299,9 @@ class Executor:
             return _Ending("UNKNOWN", reason=str(Code.INTERNAL))
         if code is None:
             return _Ending("UNKNOWN", reason=str(Code.INTERNAL))
-        return _Ending("SUCCEEDED" if code == 0 else "FAILED", exit_code=code)
+        held = exit_code_of(code)
+        evidence = "" if held == code else canonical_bytes({"exit_code": code}).decode()
+        return _Ending("SUCCEEDED" if code == 0 else "FAILED", exit_code=held, evidence=evidence)
 
     async def _record(self, intent: AuditRecord, ending: _Ending, capture: Capture, duration_ms: int) -> int:
         """Make the outcome durable; return its position, or ``NOT_IN_LOG``."""
@@ -311,6 +316,7 @@ class Executor:
             duration_ms=duration_ms,
             output_excerpt=capture.excerpt,
             output_digest=capture.digest,
+            evidence=ending.evidence,
         )
         try:
             position = await self._audit.append(record)

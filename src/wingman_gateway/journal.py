@@ -116,6 +116,13 @@ class Journal:
         (self._directory / f"{number:012d}.outcome").unlink()
         self._sync_directory()
 
+    def set_aside(self, number: int) -> str:
+        """Keep one outcome that the log can never take, as a file that waits for nothing; return the file's name."""
+        name = f"{number:012d}-{secrets.token_hex(4)}.refused"
+        (self._directory / f"{number:012d}.outcome").rename(self._directory / name)
+        self._sync_directory()
+        return name
+
     def empty(self) -> bool:
         """Whether no outcome waits."""
         return next(self._outcomes(), None) is None

@@ -1,9 +1,9 @@
 """Outcomes that did not reach the log: those kept in the journal, and those nobody saw.
 
-Guarantees: what the journal holds is appended in order and once, before anything is reconciled; an open INTENT
-of this gateway gets one RECONCILED record with what Docker testifies; nothing is run again (I13). An INTENT
-of another gateway is left to that one. One that still runs, or about which there is no answer, is asked about
-again later, and holds up no other.
+Guarantees: what the journal holds is appended in order and once, before anything is reconciled, and what the log
+cannot hold is set aside on disk; an open INTENT of this gateway gets one RECONCILED record with what Docker testifies;
+nothing is run again (I13). An INTENT of another gateway is left to that one. One that still runs, or about which there
+is no answer, is asked about again later, and holds up no other.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
+from wingman_core.audit_record import AuditRecord, RecordKind, exit_code_of, from_bytes
 from wingman_core.command import parse
 from wingman_core.command.hidden import parseable
-from wingman_core.errors import CommandRefused, Unavailable, WingmanError
+from wingman_core.errors import CanonicalError, CommandRefused, Unavailable, WingmanError
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine import EngineRefused, Testimony
 from wingman_gateway.execution import Engine
@@ -74,8 +74,14 @@ class Reconciler:
 
     async def _replay(self) -> None:
         for number, data in list(self._journal.kept()):
-            record = from_bytes(data)
-            position = await self._audit.append(record)
+            try:
+                record = from_bytes(data)
+                position = await self._audit.append(record)
+            except CanonicalError as error:
+                # It would be refused each time, and all others with it; Docker is asked about its execution.
+                name = await asyncio.to_thread(self._journal.set_aside, number)
+                self._log.error("an outcome is set aside: the log cannot hold it", file=name, error=str(error))
+                continue
             await asyncio.to_thread(self._journal.drop, number)
             await asyncio.to_thread(self._journal.forget, record.execution_id)
             self._log.info("an outcome left the journal", execution=record.execution_id, position=position)
@@ -108,7 +114,7 @@ class Reconciler:
             RecordKind.RECONCILED,
             testimony.outcome,
             self._records.now(),
-            exit_code=testimony.exit_code,
+            exit_code=None if testimony.exit_code is None else exit_code_of(testimony.exit_code),
             evidence=testimony.evidence,
         )
 

@@ -10,6 +10,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wingman_core.audit_columns import well_formed
 from wingman_core.audit_record import (
     COLUMNS,
     MAX_INTEGER,
@@ -58,7 +59,7 @@ RECORDS = st.builds(
     targets=st.lists(TEXT, max_size=3).map(tuple),
     deciders=st.lists(st.builds(Decider, st.just("Ada"), st.integers(1, 2**31), st.just("cli")), max_size=2).map(tuple),
     outcome=st.sampled_from(["", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"]),
-    exit_code=NUMBER,
+    exit_code=st.none() | st.integers(-(1 << 31), (1 << 31) - 1),
     duration_ms=NUMBER,
     output_excerpt=TEXT,
     evidence=TEXT,
@@ -195,6 +196,14 @@ def test_numbers_past_what_json_can_say_are_refused():
     for number in (MAX_INTEGER + 1, -MAX_INTEGER - 1):
         with pytest.raises(CanonicalError, match="number"):
             replace(RECORD, duration_ms=number)
+
+
+def test_an_exit_code_is_one_that_its_column_holds():
+    assert well_formed(replace(RECORD, exit_code=-(1 << 31)).columns())
+    for number in (1 << 31, -(1 << 31) - 1):
+        with pytest.raises(CanonicalError, match="number"):
+            replace(RECORD, exit_code=number)
+        assert not well_formed(RECORD.columns()._replace(exit_code=number))
 
 
 def test_text_that_is_not_unicode_has_no_bytes():

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -365,6 +366,16 @@ async def test_a_connection_that_dies_in_the_middle_commits_nothing_and_fails_al
     taken = sorted(answer for answer in answers if isinstance(answer, int))
     assert taken == list(range(1, 1 + len(taken)))
     assert (await verified(database)).size == 1 + len(taken)
+
+
+async def test_a_record_that_the_table_cannot_hold_fails_nobody_else(store: AuditStore, database: Database):
+    await store.append(refused())
+    too_long = intent(jti=secrets.token_hex(20_000))  # no index takes it
+    answers = await asyncio.gather(
+        *(attempt(store, record) for record in (refused(), too_long, intent(), refused(), too_long))
+    )
+    assert answers == [1, Code.CANONICAL_INVALID, 2, 3, Code.CANONICAL_INVALID]
+    assert (await verified(database)).size == 4
 
 
 async def test_whoever_waits_when_the_store_closes_is_told(store: AuditStore, superuser: Administrator):

@@ -92,6 +92,19 @@ async def test_an_exit_code_other_than_zero_is_a_failure(
     assert (await served.log())[1].exit_code == 3
 
 
+async def test_an_exit_code_of_more_than_32_bits_is_recorded_all_the_same(
+    served: Served, channel: grpc.aio.Channel, engine: FakeEngine, minter: Minter
+):
+    async def crash(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
+        yield Exit(0xC000013A)  # as Windows has them
+
+    engine.script = crash
+    said = await execute(channel, minter.mint(STOP, engine), STOP)
+    assert (said.finished.outcome, said.finished.exit_code) == (pb.Finished.OUTCOME_FAILED, (1 << 31) - 1)
+    result = (await served.log())[1]
+    assert (result.exit_code, result.evidence) == ((1 << 31) - 1, '{"exit_code":3221225786}')
+
+
 @pytest.mark.parametrize(
     ("changes", "reason", "status"),
     [

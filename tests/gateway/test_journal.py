@@ -31,6 +31,16 @@ def test_a_dropped_outcome_is_gone_and_its_number_is_not_used_again(tmp_path: Pa
         assert [data for _, data in journal.kept()] == [b"second", b"third"]
 
 
+def test_an_outcome_that_is_set_aside_stays_on_disk_and_waits_no_more(tmp_path: Path):
+    for data in (b"first", b"second"):
+        with Journal(tmp_path) as journal:
+            journal.keep(data)
+            ((number, _),) = journal.kept()
+            assert (tmp_path / journal.set_aside(number)).read_bytes() == data
+            assert journal.empty()
+    assert sorted(path.read_bytes() for path in tmp_path.glob("*.refused")) == [b"first", b"second"]
+
+
 def test_notes_add_up_and_are_forgotten(tmp_path: Path):
     with Journal(tmp_path) as journal:
         assert journal.notes("exe_a") == {}

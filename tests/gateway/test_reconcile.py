@@ -154,6 +154,30 @@ async def test_an_outcome_that_is_journaled_in_the_meantime_wins(site: Site):
     assert await site.open() == []
 
 
+async def test_an_outcome_that_the_log_cannot_hold_stops_no_other(site: Site, tmp_path: Path):
+    intents = [await site.intent() for _ in range(2)]
+    unfit, good = (
+        intent.concluded(RecordKind.RESULT, "FAILED", "2030-01-01T00:00:00.000000Z", exit_code=9) for intent in intents
+    )
+    damaged = unfit.to_bytes().replace(b'"exit_code":9', b'"exit_code":3221225786')
+    for data in (damaged, good.to_bytes()):
+        site.journal.keep(data)
+    assert await site.reconciler.run()
+    assert [asked for asked, _, _ in site.engine.asked] == ["exe_1"]
+    assert await site.open() == []
+    (kept,) = (tmp_path / "journal").glob("*.refused")
+    assert kept.read_bytes() == damaged
+
+
+async def test_a_testimony_of_more_than_32_bits_is_recorded_all_the_same(site: Site):
+    intent = await site.intent()
+    site.engine.testimony = events.Testimony("FAILED", 1 << 40, f'{{"exit_code":{1 << 40}}}')
+    assert await site.reconciler.run()
+    assert await site.open() == []
+    again = intent.concluded(RecordKind.RECONCILED, "UNKNOWN", "2030-01-01T00:00:00.000000Z", evidence="{}")
+    assert await site.store.append(again) == 1
+
+
 async def test_without_an_engine_it_waits(site: Site):
     await site.intent()
     site.engine.down = True

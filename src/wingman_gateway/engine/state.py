@@ -6,6 +6,7 @@ for does not count. Does not: say which processes of the host are not in contain
 
 from typing import Final, get_args
 
+from wingman_core.audit_record import exit_code_of
 from wingman_core.errors import Code, TargetRefused, Unavailable
 from wingman_core.observation import ContainerState, Health, Status
 from wingman_core.target import Target
@@ -33,7 +34,7 @@ async def state_of(connection: Connection, target: Target) -> ContainerState:
     return ContainerState(
         name=container["Name"].removeprefix("/"),
         status=status,
-        exit_code=int(state["ExitCode"]),
+        exit_code=exit_code_of(int(state["ExitCode"])),
         started_at=None if started.year == NEVER else started,
         restart_count=int(container.get("RestartCount", 0)),
         image=(container.get("Config") or {}).get("Image", ""),
