@@ -1,7 +1,8 @@
 """Files that are read again when they change: token keys and policies, without a restart and without losing a call.
 
 Guarantees: what was read last and could be used stays in force until the files say something else that can be used as a
-whole; a call sees one state of each. Does not: follow the key that signs checkpoints (a log has one at a time).
+whole; a call sees one state of each. Files that cannot be used are read at every look until they can, and told once for
+each state of theirs. Does not: follow the key that signs checkpoints (a log has one at a time).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 T = TypeVar("T")
-Stamp = tuple[tuple[str, int, int, int], ...]
+Stamp = tuple[tuple[str, int, int, int, int], ...]
 
 
 @dataclass(slots=True)
@@ -24,11 +25,17 @@ class Watched(Generic[T]):
     files: Callable[[], Iterable[Path]]
     read: Callable[[], T]
     use: Callable[[T], None]
-    seen: Stamp = ()
+    seen: Stamp | None = None
+    """The files' state when they were read and used; ``None`` before the first look, which reads them once more."""
+    told: Stamp | None = None
+    """Their state when they could not be used."""
 
     def stamp(self) -> Stamp:
         """Return what changes when a file does."""
-        return tuple(sorted(_stamp(path) for path in self.files()))
+        try:
+            return stamp_of(self.files())
+        except OSError as error:  # of the listing
+            return ((str(error), 0, 0, 0, 0),)
 
 
 class Told(Protocol):
@@ -50,13 +57,11 @@ class Reloads:
         told: Told,
         log: FilteringBoundLogger,
     ) -> None:
-        """Take what was read just now, seconds between two looks, and who counts: what it was, and if it was usable."""
+        """Take what was read before, seconds between two looks, and who counts: what it was, and if it was usable."""
         self._watched = tuple(watched)
         self._interval = interval
         self._told = told
         self._log = log
-        for each in self._watched:
-            each.seen = each.stamp()
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -67,19 +72,34 @@ class Reloads:
     async def look(self) -> None:
         """Look once; read what changed."""
         for each in self._watched:
-            try:
-                stamp = each.stamp()
-                if stamp != each.seen:
-                    # A renewal that is under way is read again once it is whole: its files change once more.
-                    each.seen = stamp
-                    each.use(await asyncio.to_thread(each.read))
-                    self._told(each.what, usable=True)
-                    self._log.info("read again", what=each.what)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with the files, the loop goes on
+            if (stamp := each.stamp()) != each.seen:
+                await self._read(each, stamp)
+
+    async def _read(self, each: Watched[object], stamp: Stamp) -> None:
+        """Read files whose state, before that, is not the one that is in force."""
+        try:
+            each.use(await asyncio.to_thread(each.read))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the files, the loop goes on
+            if stamp != each.told:
+                each.told = stamp
                 self._told(each.what, usable=False)
                 self._log.error("what is in force stays: the files cannot be used", what=each.what, error=str(error))
+            return
+        is_news = each.seen is not None or each.told is not None
+        each.seen, each.told = stamp, None
+        if is_news:
+            self._told(each.what, usable=True)
+            self._log.info("read again", what=each.what)
 
 
-def _stamp(path: Path) -> tuple[str, int, int, int]:
-    status = path.stat()
-    return str(path), status.st_mtime_ns, status.st_size, status.st_ino
+def stamp_of(paths: Iterable[Path]) -> Stamp:
+    """Return what changes when a file, its mode or its owner does; a file that cannot be looked at is all zeros."""
+    return tuple(sorted(_stamp(path) for path in paths))
+
+
+def _stamp(path: Path) -> tuple[str, int, int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), 0, 0, 0, 0
+    return str(path), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import structlog
 
 from tests.gateway.conftest import POLICIES, FakeEngine, Minter, Serve, eventually, execute, refusal
@@ -79,37 +80,85 @@ async def test_a_changed_policy_is_judged_by_and_a_broken_one_is_not(
         await eventually(lambda: _accepts(execute(channel, minter.mint("docker stop web", engine), "docker stop web")))
 
 
-async def test_what_cannot_be_read_is_said_once_and_what_was_in_force_stays(tmp_path: Path):
-    file, used, told = tmp_path / "file", [], []
-    file.write_text("one")
+class Site:
+    """One watched file, and what was heard of it."""
 
-    def read() -> str:
-        if (text := file.read_text()) == "bad":
+    def __init__(self, file: Path) -> None:
+        self.file, self.used, self.told = file, list[str](), list[tuple[str, bool]]()
+        self.watched = Watched("thing", lambda: [file], self.read, self.used.append)
+        self.reloads = Reloads(
+            [self.watched],
+            interval=60,
+            told=lambda what, *, usable: self.told.append((what, usable)),
+            log=structlog.wrap_logger(None),
+        )
+
+    def read(self) -> str:
+        if (text := self.file.read_text()) == "bad" or not self.file.stat().st_mode & 0o200:
             raise SettingInvalid(Code.SETTING_INVALID, "no")
         return text
 
-    watched = Watched("thing", lambda: [file], read, used.append)
-    reloads = Reloads(
-        [watched],
-        interval=60,
-        told=lambda what, *, usable: told.append((what, usable)),
-        log=structlog.wrap_logger(None),
-    )
-    await reloads.look()
-    assert (used, told) == ([], [])
-    file.write_text("three")
-    await reloads.look()
-    await reloads.look()
-    assert (used, told) == (["three"], [("thing", True)])
-    file.write_text("bad")
-    await reloads.look()
-    await reloads.look()
-    file.unlink()
-    await reloads.look()
-    assert (used, told) == (["three"], [("thing", True), ("thing", False), ("thing", False)])
-    file.write_text("four")
-    await reloads.look()
-    assert used == ["three", "four"]
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A file that says one."""
+    (tmp_path / "file").write_text("one")
+    return Site(tmp_path / "file")
+
+
+async def test_what_cannot_be_read_is_said_once_and_what_was_in_force_stays(site: Site):
+    await site.reloads.look()
+    assert (site.used, site.told) == (["one"], [])
+    site.file.write_text("three")
+    await site.reloads.look()
+    await site.reloads.look()
+    assert (site.used, site.told) == (["one", "three"], [("thing", True)])
+    site.file.write_text("bad")
+    await site.reloads.look()
+    await site.reloads.look()
+    site.file.unlink()
+    await site.reloads.look()
+    await site.reloads.look()
+    assert (site.used[1:], site.told) == (["three"], [("thing", True), ("thing", False), ("thing", False)])
+    site.file.write_text("four")
+    await site.reloads.look()
+    assert site.used == ["one", "three", "four"]
+
+
+async def test_a_change_between_the_first_read_and_the_first_look_is_seen(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("one")  # and read, by whoever starts
+    file.write_text("two")
+    site = Site(file)
+    await site.reloads.look()
+    assert site.used == ["two"]
+
+
+async def test_a_file_is_used_once_its_mode_is_put_right(site: Site):
+    await site.reloads.look()
+    site.file.write_text("two")
+    site.file.chmod(0o400)
+    await site.reloads.look()
+    assert (site.used, site.told) == (["one"], [("thing", False)])
+    site.file.chmod(0o600)
+    await site.reloads.look()
+    assert (site.used, site.told) == (["one", "two"], [("thing", False), ("thing", True)])
+
+
+async def test_what_is_put_right_elsewhere_is_used_without_a_change_of_the_file(site: Site):
+    await site.reloads.look()
+    whole, site.watched.read = site.watched.read, _cannot
+    site.file.write_text("two")
+    await site.reloads.look()
+    await site.reloads.look()
+    assert site.told == [("thing", False)]
+    site.watched.read = whole
+    await site.reloads.look()
+    assert site.used == ["one", "two"]
+
+
+def _cannot() -> str:
+    raise PermissionError("a directory above it")
 
 
 async def _is(value: object) -> object:
