@@ -1,13 +1,13 @@
 """The certificate that the gateway shows, and whom it lets in: renewed on disk, served at the next handshake.
 
-Guarantees: a client needs a certificate of the deployment's CA; half of a renewal changes nothing.
+Guarantees: a client needs a certificate of the deployment's CA; half of a renewal changes nothing. Does not: tell of a
+renewal that cannot be used (``reload`` does, without waiting for a handshake).
 """
-
-from pathlib import Path
 
 import grpc
 
 from wingman_core.errors import SettingInvalid
+from wingman_gateway.reload import stamp_of
 from wingman_gateway.settings import Settings, tls_files
 
 
@@ -18,7 +18,7 @@ class Credentials:
         """Read the files; raise ``SettingInvalid`` if they cannot be used."""
         self._settings = settings
         self._paths = (settings.tls_key, settings.tls_cert, settings.tls_ca)
-        self._seen = self._stamp()
+        self._seen = stamp_of(self._paths)
         self._configuration = self._read()
 
     def for_server(self) -> grpc.ServerCredentials:
@@ -31,7 +31,7 @@ class Credentials:
 
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
         """Return the new configuration if the files changed and are usable; asked at every handshake."""
-        stamp = self._stamp()
+        stamp = stamp_of(self._paths)
         if stamp == self._seen:
             return None
         try:
@@ -42,17 +42,6 @@ class Credentials:
         self._seen = stamp
         return configuration
 
-    def _stamp(self) -> tuple[int, ...]:
-        return tuple(_changed_at(path) for path in self._paths)
-
     def _read(self) -> grpc.ServerCertificateConfiguration:
         key, chain, authority = tls_files(self._settings)
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authority)
-
-
-def _changed_at(path: Path) -> int:
-    """Return when a file changed, in nanoseconds; 0 where it cannot be told, as in the midst of a renewal."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from wingman_gateway.engine.connection import Span, no_span
 
 REFUSED: Final = "REFUSED"
-WATCHED: Final = ("token keys", "policies")
+WATCHED: Final = ("token keys", "policies", "certificates")
 """What is read again when it changes."""
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128)

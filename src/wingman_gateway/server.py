@@ -48,7 +48,7 @@ from wingman_gateway.records import Records
 from wingman_gateway.refusals import Refusals
 from wingman_gateway.reload import Reloads, Watched
 from wingman_gateway.servicer import Admission, AuditServicer, Edge, Servicer
-from wingman_gateway.settings import Settings, checkpoint_key, load, token_keys
+from wingman_gateway.settings import Settings, checkpoint_key, load, tls_files, token_keys
 from wingman_gateway.settlement import Settler
 from wingman_gateway.tracing import OFF, Tracing, traced
 from wingman_rpc.v1 import gateway_pb2, gateway_pb2_grpc
@@ -203,7 +203,10 @@ class Gateway:
         return port
 
     def _watched(self, judge: Judge) -> Iterator[Watched[Any]]:
-        """Yield what may change under a running gateway, beside the certificate, which each handshake looks at."""
+        """Yield what may change under a running gateway; of the certificate only whether it can be used.
+
+        Each handshake takes that from its files by itself (``certificates``).
+        """
         settings = self._settings
         yield Watched(
             "token keys", lambda: settings.token_keys.glob("*.pem"), lambda: token_keys(settings), judge.use_keys
@@ -213,6 +216,12 @@ class Gateway:
             lambda: (path for path in settings.policy_dir.rglob("*") if path.is_file()),
             lambda: CedarPolicy.load(settings.policy_dir, settings.environment),
             judge.use_policy,
+        )
+        yield Watched(
+            "certificates",
+            lambda: (settings.tls_key, settings.tls_cert, settings.tls_ca),
+            lambda: tls_files(settings),
+            lambda _: None,
         )
 
     def _bind(self) -> int:

@@ -1,6 +1,7 @@
 """The gRPC edge: certificates, roles, limits, messages and what a refusal carries."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -440,6 +441,29 @@ async def test_a_renewed_certificate_is_served_without_a_restart(
         renewed.certificate.write_bytes(new)
         after = await _served_certificate(served)
     assert after != before
+
+
+async def test_a_renewal_that_cannot_be_used_is_counted_once_without_a_handshake(
+    serve: Serve, engine: FakeEngine, pki: Authority
+):
+    leaf = pki.issue("gateway", name="gateway-broken", replace=True)
+    async with serve(engine, tls_cert=leaf.certificate, tls_key=leaf.key) as served, served.channel() as channel:
+
+        async def counted() -> dict[str, str]:
+            text = (await ExecutionGatewayStub(channel).Metrics(pb.MetricsRequest())).text.decode()
+            found = re.findall(r'reloads_total\{usable="(\w+)",what="certificates"\} (\S+)', text)
+            return dict(found)
+
+        async def says(usable: str, number: str) -> bool:
+            return (await counted())[usable] == number
+
+        assert await counted() == {"true": "0.0", "false": "0.0"}
+        whole = leaf.certificate.read_bytes()
+        leaf.certificate.write_bytes(b"no certificate")
+        await eventually(lambda: says("false", "1.0"))
+        leaf.certificate.write_bytes(whole)
+        await eventually(lambda: says("true", "1.0"))
+        assert await counted() == {"true": "1.0", "false": "1.0"}
 
 
 async def _served_certificate(served: Served) -> bytes:
