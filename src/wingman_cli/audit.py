@@ -100,23 +100,29 @@ def verify(  # noqa: PLR0913 - options of a command line
         Path | None, typer.Option(help="An older signed checkpoint: also finds truncation and rewriting.")
     ] = None,
     key_file: KeyFile = None,
-    save: Annotated[Path | None, typer.Option(help="Write the newest checkpoint here, for a later --against.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the newest verified checkpoint here, for --against.")] = None,
     lines: Annotated[
         bool, typer.Option("--progress", help="Say how far it is on standard error, a line for each thousand records.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Verify the whole log: every record, the tree, every checkpoint, and the story. Exit code 1 if it differs."""
-    from wingman_cli.pki import write_atomically
+    from wingman_cli.receipts import write_text
     from wingman_core.notes import parse_verifier_key
 
     session: Session = context.obj
     screen = Screen(as_json=as_json)
     key = parse_verifier_key(read_text(key_file or session.instance.verifier_key, "the log's public key"))
     with _telling(screen, lines=lines) as progress:
-        summary, head = asyncio.run(_verify(session, key, _older(against, key), progress))
+        summary = asyncio.run(_verify(session, key, _older(against, key), progress))
     if save is not None:
-        write_atomically(save, head.encode(), 0o644)
+        if not summary.checkpoint:
+            raise SettingInvalid(
+                Code.SETTING_INVALID,
+                "the log is empty: it is whole, and has no checkpoint that could be saved",
+                hint="leave --save out, or verify again once something was recorded",
+            )
+        write_text(save, summary.checkpoint)
     document = {
         "verified": True,
         "origin": key.name,
@@ -125,7 +131,7 @@ def verify(  # noqa: PLR0913 - options of a command line
         "checkpoints": summary.checkpoints,
         "counts": {kind.value: count for kind, count in summary.counts.items()},
         "unfinished": [{"position": position, "execution_id": name} for position, name in summary.unfinished],
-        "checkpoint": head,
+        "checkpoint": summary.checkpoint,
     }
     if as_json:
         screen.document(document)
@@ -154,26 +160,20 @@ async def verify_log(
     *,
     against: "Checkpoint | None" = None,
     progress: Progress | None = None,
-) -> "tuple[Summary, str]":
-    """Verify the whole log over one connection; return what it holds and its newest checkpoint as a signed note.
-
-    Raises ``LogCorrupt`` with the first difference.
-    """
+) -> "Summary":
+    """Verify the whole log over one connection; raise ``LogCorrupt`` with the first difference."""
     from wingman_core.audit_verify import LogVerifier
     from wingman_gateway.audit_reader import AuditReader
 
     async with AuditReader.connect(access.url, access.password) as reader:
         verifier = LogVerifier(origin=key.name, keys=[key], against=against)
-        head = await reader.head()
         if progress is None:
-            return await reader.verify(verifier, lambda _done: None), head
+            return await reader.verify(verifier, lambda _done: None)
         total = await reader.size()
-        return await reader.verify(verifier, lambda done: progress(done, total)), head
+        return await reader.verify(verifier, lambda done: progress(done, total))
 
 
-async def _verify(
-    session: Session, key: "VerifierKey", against: "Checkpoint | None", progress: Progress
-) -> "tuple[Summary, str]":
+async def _verify(session: Session, key: "VerifierKey", against: "Checkpoint | None", progress: Progress) -> "Summary":
     from wingman_cli.database import opened
 
     async with opened(session, ROLE, TABLE) as access:

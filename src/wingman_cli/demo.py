@@ -107,8 +107,7 @@ def _verifier(access: "Connection", instance: Instance) -> Callable[[], str]:
     key = parse_verifier_key(instance.verifier_key.read_text("ascii").strip())
 
     def verify() -> str:
-        summary, _ = asyncio.run(verify_log(access, key))
-        return summary_line(summary)
+        return summary_line(asyncio.run(verify_log(access, key)))
 
     return verify
 

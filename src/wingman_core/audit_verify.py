@@ -60,6 +60,8 @@ class Summary:
     counts: Mapping[RecordKind, int]
     unfinished: tuple[tuple[int, str], ...]
     """Position and execution id of each INTENT without an outcome: running, or to be reconciled."""
+    checkpoint: str
+    """The newest checkpoint, which covers all of it, as a signed note; empty for an empty log."""
 
 
 class LogVerifier:
@@ -78,6 +80,7 @@ class LogVerifier:
         self._peaks: list[bytes] = []
         self._covered = 0
         self._checkpoints = 0
+        self._note = ""
         self._story: Final = Story(environment_of(origin))
         if against is not None and against.origin != origin:
             raise LogCorrupt(
@@ -122,7 +125,7 @@ class LogVerifier:
             differs(first, "checkpoint", f"the checkpoint of {stored.size} rows has columns that were not signed")
         if signed.root != self._root():
             differs(first, "root", f"rows {first} to {stored.size - 1} are not the ones that were signed")
-        self._covered = stored.size
+        self._covered, self._note = stored.size, stored.note
         self._checkpoints += 1
 
     def finish(self) -> Summary:
@@ -131,7 +134,8 @@ class LogVerifier:
             differs(self._covered, "checkpoint", "no checkpoint covers the rows from here on")
         if self._against is not None and self._against.size > self.size:
             differs(self.size, "against", f"the log was truncated: the older checkpoint has {self._against.size} rows")
-        return Summary(self.size, self._root(), self._checkpoints, self._story.counts(), self._story.unfinished())
+        counts, unfinished = self._story.counts(), self._story.unfinished()
+        return Summary(self.size, self._root(), self._checkpoints, counts, unfinished, self._note)
 
     def _root(self) -> bytes:
         return Frontier(self._size, tuple(self._peaks)).root()

@@ -51,7 +51,6 @@ SELECT position, record, leaf_hash FROM execution_audit
 WHERE ($1::timestamptz IS NULL OR created_at >= $1) AND ($2::timestamptz IS NULL OR created_at < $2)
 ORDER BY position
 """
-READ_HEAD: Final = "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
 
 SLICE: Final = 100
 """Rows verified between two looks at what has arrived."""
@@ -113,11 +112,6 @@ class AuditReader:
         """Return the number of records."""
         size: int = await self._connection.fetchval(READ_SIZE)
         return size
-
-    async def head(self) -> str:
-        """Return the newest checkpoint as a signed note; empty for an empty log."""
-        note: str | None = await self._connection.fetchval(READ_HEAD)
-        return note or ""
 
     async def last(self, limit: int) -> tuple[Positioned, ...]:
         """Return the newest records, at most ``limit``, the oldest of them first; they are not verified."""

@@ -1,9 +1,12 @@
 """Commands that need a database, where it, its tables or its rights are not as they must be: the real reason."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from typer.testing import CliRunner
 
 from tests.conftest import Cluster, Database
@@ -11,6 +14,10 @@ from wingman_cli.embedded_db import OWNER, ROLES, SUPERUSER, EmbeddedPostgres, c
 from wingman_cli.instance import Instance
 from wingman_cli.main import app
 from wingman_cli.pki import create_checkpoint_key
+from wingman_core.audit_record import AuditRecord, RecordKind
+from wingman_core.checkpoint import open_checkpoint
+from wingman_core.notes import parse_verifier_key
+from wingman_gateway.audit_store import AuditStore, open_pool
 
 COMMANDS = {
     "migrate": OWNER,
@@ -93,3 +100,35 @@ def test_a_role_that_may_not_read(data_dir: Path, database: Database):
 def test_a_role_that_may_not_migrate(data_dir: Path, empty: Database):
     said = refused(data_dir, "migrate", empty.dsn("wingman_api"), empty.passwords["wingman_api"])
     assert "permission denied" in said
+
+
+def test_an_empty_log_has_no_checkpoint_to_save(data_dir: Path, database: Database):
+    """An empty file would be one that the next --against refuses."""
+    auditor, file = "wingman_auditor", data_dir / "checkpoint.note"
+    said = refused(data_dir, f"audit verify --save {file}", database.dsn(auditor), database.passwords[auditor])
+    assert "the log is empty" in said
+    assert not file.exists()
+
+
+async def test_what_is_saved_is_the_newest_checkpoint_that_was_verified(data_dir: Path, database: Database):
+    instance, auditor = Instance(data_dir), "wingman_auditor"
+    key = load_pem_private_key(instance.checkpoint_key.read_bytes(), password=None)
+    assert isinstance(key, Ed25519PrivateKey)
+    pool = await open_pool(database.dsn("wingman_gateway"), database.passwords["wingman_gateway"])
+    store = AuditStore(pool, origin=instance.origin(), key=key)
+    await store.start()
+    for reason in ("TOKEN_EXPIRED", "TOKEN_EARLY"):
+        at = "2030-01-01T00:00:00.000001Z"
+        await store.append(AuditRecord(kind=RecordKind.REFUSED, environment="test", created_at=at, reason=reason))
+    await store.close()
+    await pool.close()
+    file = data_dir / "checkpoint.note"
+    environ = {"WINGMAN_DATABASE_URL": database.dsn(auditor), "DB_PASSWORD": database.passwords[auditor]}
+    environ["WINGMAN_DATA_DIR"] = str(data_dir)
+    for line in (f"audit verify --save {file}", f"audit verify --against {file}"):
+        done = await asyncio.to_thread(CliRunner().invoke, app, line.split(), env=environ)
+        assert done.exit_code == 0, done.output
+    newest = open_checkpoint(file.read_text(), [parse_verifier_key(instance.verifier_key.read_text().strip())])
+    assert (newest.origin, newest.size) == (instance.origin(), 2)
+    said = await asyncio.to_thread(refused, data_dir, f"audit verify --save {file}/x", *list(environ.values())[:2])
+    assert f"{file}/x cannot be written" in said

@@ -169,12 +169,13 @@ def test_a_whole_log_verifies():
     assert (summary.size, summary.checkpoints, summary.root) == (11, 4, LOG.checkpoints[-1].root)
     assert summary.counts == {"INTENT": 4, "RESULT": 2, "REFUSED": 3, "RECONCILED": 1, "BOUNDARY": 1, "SETTLED": 0}
     assert summary.unfinished == ((9, "exe_9"),)
+    assert summary.checkpoint == LOG.checkpoints[-1].note
     assert verified(LOG, OLDER) == summary
     assert verified(LOG, Checkpoint(ORIGIN, 11, summary.root)) == summary
 
 
 def test_an_empty_log_is_whole():
-    assert verified(Log((), ())) == Summary(0, EMPTY_ROOT, 0, dict.fromkeys(RecordKind, 0), ())
+    assert verified(Log((), ())) == Summary(0, EMPTY_ROOT, 0, dict.fromkeys(RecordKind, 0), (), "")
     assert verified(Log((), (head_of(Frontier()),))).checkpoints == 1
     assert verified(LOG, Checkpoint(ORIGIN, 0, EMPTY_ROOT)).size == 11
 

@@ -72,8 +72,8 @@ class HostDatabase:
 
     async def verify(self, key: "VerifierKey", against: "Checkpoint | None", progress: "Progress") -> str:
         """Verify its audit log over a connection."""
-        _, head = await verify_log(self.programs.connection, key, against=against, progress=counting(progress))
-        return head
+        summary = await verify_log(self.programs.connection, key, against=against, progress=counting(progress))
+        return summary.checkpoint
 
 
 @dataclass(frozen=True, slots=True)
