@@ -52,9 +52,9 @@ class Engine(Resolver, Protocol):
         targets: Sequence[Target],
         execution_id: str,
         intent_at: datetime,
-        notes: Mapping[str, str],
+        notes: Mapping[str, str] | None,
     ) -> Testimony:
-        """Say what became of an execution, without acting."""
+        """Say what became of an execution, without acting; ``notes`` is None where they are in another journal."""
         ...
 
 

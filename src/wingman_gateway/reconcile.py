@@ -8,7 +8,7 @@ is no answer, is asked about again later, and holds up no other.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -122,7 +122,9 @@ class Reconciler:
         try:
             operation = parse(parseable(intent.command))
             targets = tuple(target_of(identity) for identity in intent.targets)
-            notes = self._journal.notes(intent.execution_id)
+            notes: Mapping[str, str] | None = self._journal.notes(intent.execution_id)
+            if not notes and not self._records.noted_here(intent):
+                notes = None
             intent_at = datetime.fromisoformat(intent.created_at)
             return await self._engine.testify(operation, targets, intent.execution_id, intent_at, notes)
         except CommandRefused as error:

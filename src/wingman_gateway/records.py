@@ -6,7 +6,7 @@ may quote a word of it, without the secrets that are recognised (I16).
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -39,10 +39,11 @@ class Attempt:
 class Records:
     """Words every record of one gateway."""
 
-    def __init__(self, environment: str, gateway_id: str, *, now: Callable[[], datetime]) -> None:
-        """Take where this gateway is, which one it is, and the clock."""
+    def __init__(self, environment: str, gateway_id: str, *, journal: str = "", now: Callable[[], datetime]) -> None:
+        """Take where this gateway is, which one it is, its journal's id where that is another, and the clock."""
         self._environment = environment
         self._gateway_id = gateway_id
+        self._journal = journal or gateway_id
         self._now = now
 
     def now(self) -> str:
@@ -51,7 +52,8 @@ class Records:
 
     def intent(self, attempt: Attempt, execution_id: str) -> AuditRecord:
         """Return the record that spends the attempt's token and approval."""
-        evidence = _json(gateway=self._gateway_id, policies=list(attempt.policies))
+        noted = {} if self._journal == self._gateway_id else {"journal": self._journal}
+        evidence = _json(gateway=self._gateway_id, policies=list(attempt.policies), **noted)
         return replace(self._of(RecordKind.INTENT, attempt), execution_id=execution_id, evidence=evidence)
 
     def refused(self, attempt: Attempt, error: WingmanError) -> AuditRecord:
@@ -78,11 +80,12 @@ class Records:
 
     def owns(self, intent: AuditRecord) -> bool:
         """Whether this gateway wrote the INTENT: another one's engine cannot testify about it."""
-        try:
-            evidence = json.loads(intent.evidence)
-        except ValueError:
-            return False
-        return isinstance(evidence, dict) and evidence.get("gateway") == self._gateway_id
+        return _evidence(intent).get("gateway") == self._gateway_id
+
+    def noted_here(self, intent: AuditRecord) -> bool:
+        """Whether this gateway's journal, which may be a newer one than its id, has what was noted for the INTENT."""
+        evidence = _evidence(intent)
+        return evidence.get("journal", evidence.get("gateway")) == self._journal
 
     def _of(self, kind: RecordKind, attempt: Attempt) -> AuditRecord:
         record = AuditRecord(
@@ -107,6 +110,15 @@ class Records:
             decision_digest=claims.dec,
             deciders=claims.by,
         )
+
+
+def _evidence(intent: AuditRecord) -> Mapping[str, object]:
+    """Return what an INTENT says of its gateway; nothing where it is of another form."""
+    try:
+        evidence = json.loads(intent.evidence)
+    except ValueError:
+        return {}
+    return evidence if isinstance(evidence, dict) else {}
 
 
 def _json(**members: str | int | list[str]) -> str:

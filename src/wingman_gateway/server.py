@@ -102,7 +102,8 @@ class Gateway:
         self._audit = AuditStore(pool, origin=settings.origin, key=key, committed=self._metrics.committed)
         # By default an execution is the business of whoever has its journal, which is locked: no two gateways
         # that share a log can take each other's running executions for abandoned ones.
-        records = Records(settings.environment, settings.gateway_id or journal.identity(), now=sources.now)
+        journal_id = journal.identity()
+        records = Records(settings.environment, settings.gateway_id or journal_id, journal=journal_id, now=sources.now)
         self._boundary = BoundaryWatch(
             settings.boundary_project,
             engine=engine,

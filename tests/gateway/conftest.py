@@ -91,7 +91,7 @@ class FakeEngine:
         self.privileges: dict[str, tuple[str, ...]] = {}
         self.script: Script = succeed
         self.testimony = Testimony("SUCCEEDED", 0, '{"fake":true}')
-        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.asked: list[tuple[str, str, dict[str, str] | None]] = []
         """The execution ids that testimony was asked for, with the canonical command and the notes."""
         self.refusing: dict[str, Exception] = {}
         """What is raised instead of testimony, by execution id."""
@@ -165,12 +165,17 @@ class FakeEngine:
             raise
 
     async def testify(
-        self, op: Operation, targets: Sequence[Target], execution_id: str, intent_at: datetime, notes: Mapping[str, str]
+        self,
+        op: Operation,
+        targets: Sequence[Target],
+        execution_id: str,
+        intent_at: datetime,
+        notes: Mapping[str, str] | None,
     ) -> Testimony:
         self._answer()
         assert intent_at.tzinfo is not None
         assert all(target.id == self.ids[target.reference.name] for target in targets)
-        self.asked.append((execution_id, render(op), dict(notes)))
+        self.asked.append((execution_id, render(op), None if notes is None else dict(notes)))
         if refusal := self.refusing.get(execution_id):
             raise refusal
         return self.testimony

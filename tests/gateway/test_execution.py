@@ -62,7 +62,8 @@ async def test_an_approved_command_runs_and_every_step_is_in_the_log(
     assert intent.client == "spiffe://wingman/test/api"
     assert [decider.name for decider in intent.deciders] == ["Alice"]
     assert json.loads(intent.targets[0])["id"] == "a" * 64
-    assert json.loads(intent.evidence) == {"gateway": "gateway", "policies": ["test-one-person"]}
+    journal = (served.settings.journal / "identity").read_text()
+    assert json.loads(intent.evidence) == {"gateway": "gateway", "journal": journal, "policies": ["test-one-person"]}
     assert (result.outcome, result.exit_code, result.output_excerpt) == ("SUCCEEDED", 0, "web\n")
     assert result.output_digest == said.finished.output_digest
 

@@ -49,24 +49,30 @@ class Site:
         self.number = 0
         self.reconciler = self.of("gateway")
 
-    def of(self, gateway: str) -> Reconciler:
+    def of(self, gateway: str, journal: str = "") -> Reconciler:
         return Reconciler(
             engine=self.engine,
             audit=self.store,
             journal=self.journal,
-            records=Records("test", gateway, now=lambda: NOW),
+            records=Records("test", gateway, journal=journal, now=lambda: NOW),
             running=lambda: frozenset(self.running),
             log=structlog.wrap_logger(structlog.PrintLogger()),
         )
 
     async def intent(
-        self, command: str = "docker stop web", *, told: str = "", gateway: str = "gateway", **changes: str
+        self,
+        command: str = "docker stop web",
+        *,
+        told: str = "",
+        gateway: str = "gateway",
+        journal: str = "",
+        **changes: str,
     ) -> AuditRecord:
         """Append an INTENT and return it; ``told`` is the command it claims."""
         self.number += 1
         operation = parse(command)
         attempt = Attempt("client", command=told or command, targets=await self.engine.resolve(operation))
-        record = Records("test", gateway, now=lambda: NOW).intent(attempt, f"exe_{self.number}")
+        record = Records("test", gateway, journal=journal, now=lambda: NOW).intent(attempt, f"exe_{self.number}")
         record = replace(record, approval_id=f"apr_{self.number}", jti=f"jti_{self.number}", **changes)
         await self.store.append(record)
         return record
@@ -119,6 +125,17 @@ async def test_another_gateways_intents_are_left_to_it(site: Site):
     assert site.engine.asked == []
     assert await site.of("other").run()
     assert await site.open() == ["exe_2", "exe_3"]
+
+
+async def test_a_journal_says_nothing_of_what_another_noted(site: Site):
+    for journal in ("one", "two", ""):
+        await site.intent(journal=journal)
+    assert await site.of("gateway", "one").run()
+    assert site.engine.asked == [
+        ("exe_1", "docker stop web", {}),
+        ("exe_2", "docker stop web", None),
+        ("exe_3", "docker stop web", None),
+    ]
 
 
 async def test_the_journal_goes_first_in_order_and_once(site: Site):

@@ -152,10 +152,15 @@ class Engine:
         return self._performer.perform(op, targets, execution_id, note)
 
     async def testify(
-        self, op: Operation, targets: Sequence[Target], execution_id: str, intent_at: datetime, notes: Mapping[str, str]
+        self,
+        op: Operation,
+        targets: Sequence[Target],
+        execution_id: str,
+        intent_at: datetime,
+        notes: Mapping[str, str] | None,
     ) -> Testimony:
         """Ask what became of an execution that began after ``intent_at`` (aware); never acts. Raises ``Unavailable``.
 
-        ``notes``: what ``execute`` noted before it was cut off.
+        ``notes``: what ``execute`` noted before it was cut off, None where it noted elsewhere.
         """
         return await testify(self._connection, op, targets, execution_id, intent_at, notes)

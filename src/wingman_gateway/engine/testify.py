@@ -54,12 +54,18 @@ async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
     targets: Sequence[Target],
     execution_id: str,
     intent_at: datetime,
-    notes: Mapping[str, str],
+    notes: Mapping[str, str] | None,
 ) -> Testimony:
-    """Ask Docker; raise ``Unavailable`` where it does not answer."""
+    """Ask Docker; raise ``Unavailable`` where it does not answer.
+
+    That something was not noted tells that it was not started; ``notes`` is None where nobody knows what was.
+    """
+    finding: Finding
     match op:
+        case ExecOperation() | ComposeUpOperation() if notes is None:
+            finding = "UNKNOWN", None, {"said": "it was begun with another journal, which has what was noted"}
         case ExecOperation():
-            finding = await _exec(connection, op, notes, intent_at)
+            finding = await _exec(connection, op, notes or {}, intent_at)
         case RunOperation():
             finding = await _run(connection, op, execution_id, intent_at)
         case PullOperation():
@@ -69,7 +75,7 @@ async def testify(  # noqa: PLR0913, PLR0917 - the parts of an execution
             pulls = [(PullOperation(image=each.reference.name), each) for each in fetched]
             finding = _together([await _pull(connection, *each) for each in pulls], "images")
         case ComposeUpOperation():
-            finding = await _up(connection, op, notes, intent_at)
+            finding = await _up(connection, op, notes or {}, intent_at)
         case (
             StartOperation()
             | StopOperation()

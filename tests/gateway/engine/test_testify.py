@@ -200,6 +200,16 @@ async def test_an_exec_testifies_by_the_id_that_was_noted(engine: Engine, docker
         assert (said.outcome, said.exit_code) == (outcome, code)
 
 
+async def test_a_journal_that_is_lost_does_not_tell_that_nothing_was_started(engine: Engine, docker: Docker) -> None:
+    name = await asyncio.to_thread(docker.run)
+    op = parse(f"docker exec {name} ls")
+    targets = await engine.resolve(op)
+    for notes, outcome, said in (({}, "FAILED", "no exec was noted"), (None, "UNKNOWN", "another journal")):
+        testimony = await engine.testify(op, targets, "exe_1", LONG_AGO, notes)
+        assert (testimony.outcome, testimony.exit_code) == (outcome, None)
+        assert said in testimony.evidence
+
+
 async def test_an_exec_cut_off_while_it_runs_goes_on_and_is_asked_again(engine: Engine, docker: Docker) -> None:
     name = await asyncio.to_thread(docker.run)
     op = parse(f"docker exec {name} sh -c 'echo begun; while [ ! -e /end ]; do sleep 0.1; done; exit 3'")
