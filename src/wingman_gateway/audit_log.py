@@ -17,6 +17,7 @@ from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_core.proofs import Position, consistency_proof, inclusion_proof, wanted, wanted_between
 from wingman_gateway.audit_ledger import Connection
 from wingman_gateway.audit_store import GONE, Pool
+from wingman_gateway.journal import EXECUTION
 
 READERS: Final = 2
 READ_SECONDS: Final = 10.0
@@ -91,7 +92,12 @@ class AuditLog:
         return _found(rows, f"there is no record {position}")
 
     async def of(self, execution_id: str) -> tuple[Entry, ...]:
-        """Return an execution's INTENT, and its outcome if there is one; raise ``WingmanError`` NOT_FOUND."""
+        """Return an execution's INTENT, and its outcome if there is one.
+
+        Raises ``WingmanError``: NOT_FOUND, and REQUEST_INVALID for what is no execution's id.
+        """
+        if not EXECUTION.fullmatch(execution_id):
+            raise WingmanError(Code.REQUEST_INVALID, "this is no execution's id", hint="one looks like exe_...")
         async with self._reading() as connection:
             rows = await connection.fetch(READ_EXECUTION, execution_id)
         return _found(rows, "the log has no such execution")
