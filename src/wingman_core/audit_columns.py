@@ -7,6 +7,7 @@ it does not accept may still be a record, and is to be read the long way.
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Final, NamedTuple
@@ -16,7 +17,6 @@ MAX_INTEGER: Final = (1 << 53) - 1
 EXIT_CODES: Final = range(-(1 << 31), 1 << 31)
 """What the column and the API's answers hold."""
 VERSION: Final = 1
-KINDS: Final = frozenset({"INTENT", "RESULT", "REFUSED", "RECONCILED", "BOUNDARY"})
 OUTCOMES: Final = frozenset({"", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"})
 
 _STRING: Final = r'"[^"\\\x00-\x1f]*(?:\\["\\][^"\\\x00-\x1f]*)*"'
@@ -28,6 +28,23 @@ _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"  # Python may take 24:00
 )
 _DIGESTS: Final = re.compile(r"(?:(?:[0-9a-f]{64})?\n){5}")
+
+
+class RecordKind(StrEnum):
+    """What a record tells; ``RESULT`` and ``RECONCILED`` are the outcomes of an ``INTENT``.
+
+    ``SETTLED`` is what a person found out about an outcome that is UNKNOWN.
+    """
+
+    INTENT = "INTENT"
+    RESULT = "RESULT"
+    REFUSED = "REFUSED"
+    RECONCILED = "RECONCILED"
+    BOUNDARY = "BOUNDARY"
+    SETTLED = "SETTLED"
+
+
+KINDS: Final = frozenset(RecordKind)
 
 
 class Columns(NamedTuple):

@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from enum import StrEnum
 from typing import Final, Literal
 
 from wingman_core import translog
 from wingman_core.audit_columns import EXIT_CODES, MAX_INTEGER, VERSION, Columns, record_bytes
+from wingman_core.audit_columns import RecordKind as RecordKind  # noqa: PLC0414 - a part of records, for whoever reads them
 from wingman_core.canonical import canonical_bytes
 from wingman_core.claims import DECIDER_FIELDS, Decider
 from wingman_core.errors import CanonicalError, CapabilityRefused, Code
@@ -27,20 +27,6 @@ _UNSHOWABLE: Final = re.compile(
 
 Outcome = Literal["", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("", "SUCCEEDED", "FAILED", "TIMED_OUT", "UNKNOWN")
-
-
-class RecordKind(StrEnum):
-    """What a record tells; ``RESULT`` and ``RECONCILED`` are the outcomes of an ``INTENT``.
-
-    ``SETTLED`` is what a person found out about an outcome that is UNKNOWN.
-    """
-
-    INTENT = "INTENT"
-    RESULT = "RESULT"
-    REFUSED = "REFUSED"
-    RECONCILED = "RECONCILED"
-    BOUNDARY = "BOUNDARY"
-    SETTLED = "SETTLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

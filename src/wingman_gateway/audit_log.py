@@ -16,7 +16,7 @@ import asyncpg
 from wingman_core.errors import Code, Unavailable, WingmanError
 from wingman_core.proofs import Position, consistency_proof, inclusion_proof, wanted, wanted_between
 from wingman_gateway.audit_ledger import Connection
-from wingman_gateway.audit_store import GONE, Pool
+from wingman_gateway.audit_store import GONE, READ_LEAVES, READ_NODES, Pool
 from wingman_gateway.journal import EXECUTION
 
 READERS: Final = 2
@@ -39,11 +39,6 @@ SELECT position, record FROM (
     SELECT position, record, sum(octet_length(record)) OVER (ORDER BY position) AS bytes
     FROM execution_audit WHERE position >= $1 AND position < $1 + $2
 ) AS page WHERE bytes <= $3 OR position = $1 ORDER BY position
-"""
-READ_LEAVES: Final = "SELECT position, leaf_hash FROM execution_audit WHERE position = ANY($1::bigint[])"
-READ_NODES: Final = """
-SELECT n.level, n.index, n.hash FROM audit_node n
-JOIN unnest($1::integer[], $2::bigint[]) AS w (level, index) ON n.level = w.level AND n.index = w.index
 """
 
 
@@ -163,9 +158,8 @@ async def _nodes(connection: Connection, positions: Sequence[Position]) -> dict[
     """Return the hashes at the positions, with two queries however many there are."""
     interior = [node for node in positions if node[0]]
     rows = await connection.fetch(READ_LEAVES, [index for level, index in positions if not level])
-    found = {(0, row["position"]): row["leaf_hash"] for row in rows}
-    rows = await connection.fetch(READ_NODES, [level for level, _ in interior], [index for _, index in interior])
-    return found | {(row["level"], row["index"]): row["hash"] for row in rows}
+    rows += await connection.fetch(READ_NODES, [level for level, _ in interior], [index for _, index in interior])
+    return {(row["level"], row["index"]): row["hash"] for row in rows}
 
 
 def _found(rows: Sequence[asyncpg.Record], otherwise: str) -> tuple[Entry, ...]:

@@ -198,6 +198,11 @@ def test_numbers_past_what_json_can_say_are_refused():
             replace(RECORD, duration_ms=number)
 
 
+@pytest.mark.parametrize("kind", RecordKind)
+def test_a_record_of_every_kind_is_read_at_a_glance(kind: RecordKind):
+    assert well_formed(replace(RECORD, kind=kind).columns())
+
+
 def test_an_exit_code_is_one_that_its_column_holds():
     assert well_formed(replace(RECORD, exit_code=-(1 << 31)).columns())
     for number in (1 << 31, -(1 << 31) - 1):
