@@ -1,6 +1,8 @@
 """An outcome that nobody saw and Docker cannot tell is settled by a person, once, under a certificate of theirs."""
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,13 +107,34 @@ async def test_the_command_settles_it(served: Served, unknown: str, capsys: pyte
         running=lambda: SimpleNamespace(gateway=f"localhost:{served.port}"),
     )
     context = SimpleNamespace(obj=SimpleNamespace(instance=instance))
-    import asyncio
-
     await asyncio.to_thread(
         executions.resolve, context, unknown, outcome="failed", note="it never began", certificate=None, as_json=False
     )
     assert f"{unknown} is settled as FAILED" in capsys.readouterr().out
     assert (await served.log())[-1].outcome == "FAILED"
+
+
+async def test_inside_an_apis_container_the_command_takes_the_certificate_from_a_pipe(
+    served: Served, unknown: str
+) -> None:
+    leaf = served.pki.leaf("auditor-alice")
+    process = await asyncio.create_subprocess_exec(
+        *(Path(sys.executable).with_name("wingman"), "executions", "resolve", "--json", "--certificate=-"),
+        *("--outcome=failed", "--note=it never began", "--", unknown),
+        env={"WINGMAN_GATEWAY_ADDRESS": f"localhost:{served.port}", "WINGMAN_TLS_CA": str(served.pki.certificate)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate(leaf.key.read_bytes() + leaf.certificate.read_bytes())
+    log = await served.log()
+    assert json.loads(said) == {"execution_id": unknown, "outcome": "FAILED", "position": len(log) - 1}
+    assert json.loads(log[-1].evidence)["by"] == ALICE
+
+
+def test_outside_of_one_a_pipe_leads_nowhere() -> None:
+    context = SimpleNamespace(obj=SimpleNamespace(instance=SimpleNamespace(environment="test"), environ={}))
+    with pytest.raises(SettingInvalid, match="WINGMAN_GATEWAY_ADDRESS is not set"):
+        executions.resolve(context, "exe_1", outcome="failed", note="x", certificate=Path("-"))
 
 
 def test_the_command_needs_a_certificate_and_a_gateway(tmp_path: Path) -> None:

@@ -180,6 +180,18 @@ def test_a_verification_beside_the_database_tells_how_far_it_is(stack: Stack):
     assert 0 < task.completed <= (task.total or 0)
 
 
+def test_a_persons_word_reaches_the_gateway_through_the_apis_container(stack: Stack):
+    """The gateway itself, past its look at the role, knows no such execution."""
+    done = f"exe_{'a' * 26}"
+    there = {path.name for path in stack.instance.pki.iterdir()}
+    resolve = (BIN / "wingman", "executions", "resolve", "--env", "test", "--outcome", "failed", "--note=-- none of it")
+    said = stack.run(*resolve, "--by", "alice", done, code=5)
+    assert "NOT_FOUND: the log has no such execution" in said
+    assert "who speaks is not said" in stack.run(*resolve, done, code=2)
+    assert "is not a role" in stack.run(*resolve, "--by", "../api", done, code=2)
+    assert {path.name for path in stack.instance.pki.iterdir()} == there
+
+
 def test_status_names_the_container_that_is_not_healthy(stack: Stack):
     stack.compose("stop", "--timeout", "2", "telegram-bot")
     said = stack.run(BIN / "wingman", "status", "--env", "test", code=1)
