@@ -21,6 +21,7 @@ from wingman_gateway.journal import EXECUTION
 
 READERS: Final = 2
 READ_SECONDS: Final = 10.0
+"""Seconds for one read, the wait for its turn among them."""
 MAX_PAGE: Final = 500
 PAGE_BYTES: Final = 1 << 20
 """Bytes of records in one page, at most; a single record may be larger."""
@@ -127,7 +128,7 @@ class AuditLog:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Connection]:
         try:
-            async with self._turn, asyncio.timeout(READ_SECONDS), self._pool.acquire() as connection:
+            async with asyncio.timeout(READ_SECONDS), self._turn, self._pool.acquire() as connection:
                 yield connection
         except GONE as error:
             raise Unavailable(

@@ -2,6 +2,7 @@
 
 Guarantees: a caller over its limits is refused before anything else is done for it, and others do not feel
 it; executions that share a target take turns, and no set of turns can deadlock (keys are taken in order).
+Does not: know of another gateway on the same engine.
 """
 
 import asyncio

@@ -146,7 +146,8 @@ class Admission(grpc.aio.ServerInterceptor):
     ) -> Callable[[AsyncIterator[Any], Context], Any]:
         async def guarded(requests: AsyncIterator[Any], context: Context) -> None:
             identity = ""
-            structlog.contextvars.bind_contextvars(correlation_id=_correlation_of(context))
+            if correlation := _correlation_of(context):
+                structlog.contextvars.bind_contextvars(correlation_id=correlation)
             try:
                 caller = self._edge.caller(context)
                 identity = caller.identity

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import grpc
 import pytest
@@ -11,11 +12,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.gateway.conftest import FakeEngine, Minter, Outage, Served, execute, refusal
 from wingman_core.audit_record import RecordKind, from_bytes
 from wingman_core.checkpoint import Checkpoint, open_checkpoint
-from wingman_core.errors import Code
+from wingman_core.errors import Code, Unavailable
 from wingman_core.notes import VerifierKey, verifier_key_of
 from wingman_core.proofs import require_consistent, root_from
 from wingman_core.translog import leaf_hash
 from wingman_gateway import audit_log
+from wingman_gateway.audit_store import open_pool
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub
 
@@ -154,3 +156,20 @@ async def test_without_a_database_it_says_so(served: Served, auditor: AuditLogSt
         ):
             refused = await refusal(call)
             assert (refused.reason, refused.status) == (Code.DATABASE_UNAVAILABLE, grpc.StatusCode.UNAVAILABLE)
+
+
+async def test_a_read_whose_turn_does_not_come_ends_in_its_time(served: Served, monkeypatch: pytest.MonkeyPatch):
+    pool = await open_pool(served.database.dsn("wingman_gateway"), served.database.passwords["wingman_gateway"])
+    try:
+        log = audit_log.AuditLog(pool)
+        async with AsyncExitStack() as held:
+            for _ in range(audit_log.READERS):
+                await held.enter_async_context(log._reading())
+            monkeypatch.setattr(audit_log, "READ_SECONDS", 0.05)
+            async with asyncio.timeout(5):
+                with pytest.raises(Unavailable, match="cannot be read"):
+                    await log.head()
+        monkeypatch.undo()
+        assert (await log.head()).size == 0
+    finally:
+        pool.terminate()

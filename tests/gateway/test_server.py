@@ -124,7 +124,7 @@ async def test_an_approved_command_runs_on_a_real_engine(
             said = await execute(channel, minter.mint("docker ps", FakeEngine(), by=()), "docker ps")
             assert said.stdout.startswith(b"CONTAINER ID")
             assert said.finished.exit_code == 0
-            for correlation, told in (("abc-1", "abc-1"), ("two words", "")):
+            for correlation, told in (("abc-1", "abc-1"), ("two words", None)):
                 call = ExecutionGatewayStub(channel).Execute(
                     ExecuteRequest(capability_token="x", command="docker ps"),
                     metadata=(("x-correlation-id", correlation),),
@@ -134,11 +134,12 @@ async def test_an_approved_command_runs_on_a_real_engine(
                 await eventually(lambda told=told: _refused(running, told))
     executed = next(line for line in running.lines if line["event"] == "executed")
     assert (executed["execution"], executed["outcome"]) == (said.accepted.execution_id, "SUCCEEDED")
+    assert "correlation_id" not in executed  # the caller named none
     assert all(str(line["execution"]).startswith("exe_") for line in running.lines if line["event"] == "refused")
 
 
-async def _refused(running: GatewayProcess, correlation: str) -> bool:
-    return any(line["event"] == "refused" and line["correlation_id"] == correlation for line in running.lines)
+async def _refused(running: GatewayProcess, correlation: str | None) -> bool:
+    return any(line["event"] == "refused" and line.get("correlation_id") == correlation for line in running.lines)
 
 
 def test_execution_ids_are_distinct_sorted_by_time_and_of_their_form():
