@@ -35,7 +35,9 @@ class Door:
 
 def resolve(  # noqa: PLR0913 - its options
     context: typer.Context,
-    execution_id: Annotated[str, typer.Argument(help="An execution whose outcome is UNKNOWN, exe_...")],
+    execution_id: Annotated[
+        str, typer.Argument(help="An execution whose outcome is UNKNOWN, or whose gateway is gone, exe_...")
+    ],
     *,
     outcome: Annotated[Literal["succeeded", "failed"], typer.Option(help="What became of it.")],
     note: Annotated[str, typer.Option(help="What you found, and how.")],

@@ -6,7 +6,7 @@ Guarantees: ``Story.tell`` raises ``LogCorrupt`` for the first record that canno
 2. an INTENT says who, what and on whose word, and nothing yet of an outcome; no execution id, token or approval is
    spent twice;
 3. a RESULT or RECONCILED follows its INTENT, agrees with it on all that was approved and by whom, and is its only
-   outcome; RECONCILED holds what Docker testified;
+   outcome; RECONCILED holds what Docker testified, or who says that its gateway never reported;
 4. a SETTLED follows an outcome that is UNKNOWN, once, agrees with its INTENT as an outcome does, says SUCCEEDED or
    FAILED, and holds who says so and why;
 5. a refusal has a reason and no outcome, a boundary proof no execution.

@@ -58,12 +58,16 @@ class Reconciler:
         self._records = records
         self._running = running
         self._log = log
+        self.left_open = 0
+        """How many INTENTs of other gateways had no outcome at the last run."""
 
     async def run(self) -> bool:
         """Replay, then reconcile; return whether all is settled. Raises ``Unavailable`` without database or engine."""
         await self._replay()
         before = self._running()
-        intents = [intent for intent in await self._audit.open_intents() if self._records.owns(intent)]
+        found = await self._audit.open_intents()
+        intents = [intent for intent in found if self._records.owns(intent)]
+        self.left_open = len(found) - len(intents)
         # Whatever began while the log was read is this process's own to answer for, too.
         running = before | self._running()
         open_now = [intent for intent in intents if intent.execution_id not in running]

@@ -167,6 +167,11 @@ class Gateway:
         self._metrics.watch("executions_running", "Executions under way.", lambda: len(self.executor.running))
         self._metrics.watch("audit_waiting", "Records that wait for a commit.", lambda: self._audit.waiting)
         self._metrics.watch("journal_outcomes", "Outcomes that the log could not take yet.", journal.waiting)
+        self._metrics.watch(
+            "executions_left_open",
+            "Executions of other gateways that had no outcome when this one last reconciled.",
+            lambda: reconciler.left_open,
+        )
         edge = Edge(Callers(settings.environment, now=sources.now), log, sources.new_id)
         limits = Limits(concurrency=settings.concurrency, rate=settings.rate, clock=sources.clock)
         admission = Admission(edge, limits, records, self._refusals, metrics=self._metrics, call=tracing.call)
@@ -179,7 +184,9 @@ class Gateway:
         servicer = Servicer(edge, judge, self.executor, Observer(judge, engine), self._metrics)
         gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
         audit_log = AuditLog(pool)
-        auditing = AuditServicer(edge, audit_log, Settler(audit_log, self._audit, records))
+        auditing = AuditServicer(
+            edge, audit_log, Settler(audit_log, self._audit, records, reconciled=self.unsettled.set)
+        )
         gateway_pb2_grpc.add_AuditLogServicer_to_server(auditing, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._status, self._server)
         if settings.environment == "test":

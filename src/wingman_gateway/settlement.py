@@ -1,9 +1,14 @@
 """A person's word on an execution whose outcome nobody saw and Docker could not tell.
 
 Guarantees: only an outcome that is UNKNOWN is settled, once, with who says so and why; the record repeats what was
-approved and stands behind the UNKNOWN one, which stays. Nothing is run, and no token or approval comes back.
+approved and stands behind the UNKNOWN one, which stays. An INTENT of another gateway that has no outcome becomes
+UNKNOWN first: that gateway may have lost its journal, and with it its name. Nothing is run, and no token or approval
+comes back.
+Does not: know whether the other gateway is gone for good; an outcome that it reports later changes nothing.
 """
 
+import json
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
@@ -14,6 +19,7 @@ from wingman_gateway.records import Records
 
 NOTE_LIMIT: Final = 1000
 UNKNOWN: Final = "UNKNOWN"
+"""The outcome that may be settled."""
 
 
 class Appending(Protocol):
@@ -27,11 +33,12 @@ class Appending(Protocol):
 class Settler:
     """Settles outcomes."""
 
-    def __init__(self, log: AuditLog, audit: Appending, records: Records) -> None:
-        """Take the log to read, the log to write, and who words records."""
+    def __init__(self, log: AuditLog, audit: Appending, records: Records, *, reconciled: Callable[[], None]) -> None:
+        """Take the log to read, the log to write, and who words records; ``reconciled`` hears of an INTENT closed."""
         self._log = log
         self._audit = audit
         self._records = records
+        self._reconciled = reconciled
 
     async def settle(self, execution_id: str, outcome: str, note: str, by: str) -> int:
         """Append what a person (their certificate's SPIFFE id) found out; return the record's position.
@@ -44,13 +51,17 @@ class Settler:
             raise _invalid(f"the note is 1 to {NOTE_LIMIT} printable characters: what was found, and how")
         entries = await self._log.of(execution_id)
         intent, *rest = (from_bytes(entry.record) for entry in entries)
-        if [record.outcome for record in rest] != [UNKNOWN]:
+        if not rest:
+            settles = await self._give_up(intent, by)
+        elif [record.outcome for record in rest] == [UNKNOWN]:
+            settles = entries[1].position
+        else:
             raise WingmanError(
                 Code.OUTCOME_KNOWN,
                 "no outcome of this execution is open to be settled",
                 hint="see wingman audit tail, or the execution's receipt",
             )
-        evidence = canonical_bytes({"by": by, "note": note, "settles": entries[1].position}).decode()
+        evidence = canonical_bytes({"by": by, "note": note, "settles": settles}).decode()
         code = 0 if outcome == "SUCCEEDED" else None
         settled = intent.concluded(
             RecordKind.SETTLED,
@@ -60,6 +71,30 @@ class Settler:
             evidence=evidence,
         )
         return await self._audit.append(settled)
+
+    async def _give_up(self, intent: AuditRecord, by: str) -> int:
+        """Append that nobody reported the outcome of another gateway's INTENT; return the record's position."""
+        if self._records.owns(intent):
+            raise WingmanError(
+                Code.OUTCOME_KNOWN,
+                "still open: this gateway runs it, or asks Docker what became of it",
+                hint="its outcome follows by itself; the gateway's log says what it waits for",
+            )
+        said = "its gateway has not reported, and another one cannot ask its engine"
+        evidence = canonical_bytes({"by": by, "gateway": _gateway_of(intent), "said": said}).decode()
+        record = intent.concluded(RecordKind.RECONCILED, UNKNOWN, self._records.now(), evidence=evidence)
+        position = await self._audit.append(record)
+        self._reconciled()
+        return position
+
+
+def _gateway_of(intent: AuditRecord) -> str:
+    """Return the id of the gateway that wrote the INTENT; empty where it does not say."""
+    try:
+        evidence = json.loads(intent.evidence)
+    except ValueError:
+        return ""
+    return str(evidence.get("gateway", "")) if isinstance(evidence, dict) else ""
 
 
 def _invalid(message: str) -> WingmanError:

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import grpc
 import pytest
 
-from tests.gateway.conftest import FakeEngine, Minter, Refused, Served, execute, refusal
+from tests.gateway.conftest import FakeEngine, Minter, Refused, Serve, Served, eventually, execute, refusal
+from tests.gateway.test_metrics import scrape
 from wingman_api.gateway_client import open_gateway
 from wingman_cli import executions
 from wingman_core.audit_record import RecordKind
@@ -18,7 +19,7 @@ from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
 from wingman_gateway.engine.events import Event, Note
 from wingman_gateway.engine.events import Testimony as Said  # pytest collects what begins with Test
 from wingman_rpc.v1 import gateway_pb2 as pb
-from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub
+from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub, ExecutionGatewayStub
 
 ALICE = "spiffe://wingman/test/auditor/alice"
 
@@ -60,6 +61,68 @@ async def test_it_is_settled_once_with_who_says_so_and_why(served: Served, unkno
     assert log[position - 1].outcome == "UNKNOWN"
     again = await refused(served, unknown, outcome="FAILED")
     assert (again.reason, again.status) == (Code.OUTCOME_KNOWN, grpc.StatusCode.FAILED_PRECONDITION)
+
+
+async def _lost(serve: Serve, engine: FakeEngine, minter: Minter) -> str:
+    """Have a gateway end in the midst of an act, for good; return the execution that it leaves open."""
+    async with serve(engine, gateway_id="lost", drain=0.05) as served, served.channel("api") as channel:
+        engine.script = hold
+        request = pb.ExecuteRequest(capability_token=minter.mint("docker stop web", engine), command="docker stop web")
+        call = ExecutionGatewayStub(channel).Execute(request)
+        said = await call.read()
+        still = await refused(served, said.accepted.execution_id)
+        assert (still.reason, still.message.partition(":")[0]) == (Code.OUTCOME_KNOWN, "still open")
+        await served.gateway.stop()
+        return str(said.accepted.execution_id)
+
+
+async def test_what_a_gateway_that_is_lost_left_open_is_settled(
+    serve: Serve, engine: FakeEngine, minter: Minter
+) -> None:
+    execution_id = await _lost(serve, engine, minter)
+    async with serve(engine) as served:
+        await eventually(lambda: _shows(served, 1))
+        assert len(await served.log()) == 1
+        position = await settle(served, execution_id, outcome="FAILED")
+        intent, reconciled, settled = await served.log()  # verifies the story
+        assert position == 2
+        assert (reconciled.kind, reconciled.outcome) == (RecordKind.RECONCILED, "UNKNOWN")
+        said = "its gateway has not reported, and another one cannot ask its engine"
+        assert json.loads(reconciled.evidence) == {"by": ALICE, "gateway": "lost", "said": said}
+        assert (settled.kind, settled.outcome) == (RecordKind.SETTLED, "FAILED")
+        assert json.loads(settled.evidence) == {"by": ALICE, "note": "its log says so", "settles": 1}
+        assert settled.approval_id == intent.approval_id
+        assert (await refused(served, execution_id)).reason == Code.OUTCOME_KNOWN
+        await eventually(lambda: _shows(served, 0))
+    async with serve(engine, gateway_id="lost") as served:  # it was not lost after all
+        await eventually(lambda: _shows(served, 0))
+        assert len(await served.log()) == 3
+    assert engine.asked == []
+
+
+async def test_what_its_own_gateway_has_not_reconciled_yet_is_still_open(
+    serve: Serve, engine: FakeEngine, minter: Minter
+) -> None:
+    execution_id = await _lost(serve, engine, minter)
+    engine.testimony = Said("RUNNING", None, "{}")
+    async with serve(engine, gateway_id="lost") as served:
+        await eventually(lambda: _is(engine.asked))
+        assert (await refused(served, execution_id)).message.startswith("still open: ")
+        assert len(await served.log()) == 1
+
+
+async def _shows(served: Served, number: int) -> bool:
+    return (await scrape(served)).get(("wingman_gateway_executions_left_open", ())) == number
+
+
+async def _is(value: object) -> object:
+    return value
+
+
+async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
+    """An engine that never ends what it does."""
+    await asyncio.Event().wait()
+    yield
 
 
 async def test_what_has_an_outcome_is_not_settled(served: Served, engine: FakeEngine, minter: Minter) -> None:
