@@ -8,7 +8,7 @@ is no answer, is asked about again later, and holds up no other.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -20,6 +20,7 @@ from wingman_core.command import parse
 from wingman_core.command.hidden import parseable
 from wingman_core.errors import CanonicalError, CommandRefused, Unavailable, WingmanError
 from wingman_core.target import Reference, Target
+from wingman_gateway.audit_log import Entry
 from wingman_gateway.engine import EngineRefused, Testimony
 from wingman_gateway.execution import Engine
 from wingman_gateway.journal import Journal
@@ -38,6 +39,14 @@ class Log(Protocol):
         ...
 
 
+class Entries(Protocol):
+    """What the log holds, by position."""
+
+    async def at(self, position: int) -> Sequence[Entry]:
+        """Return the one record there."""
+        ...
+
+
 class Reconciler:
     """Closes what is open; safe to run at any time, as often as one likes."""
 
@@ -46,6 +55,7 @@ class Reconciler:
         *,
         engine: Engine,
         audit: Log,
+        entries: Entries,
         journal: Journal,
         records: Records,
         running: Callable[[], frozenset[str]],
@@ -54,6 +64,7 @@ class Reconciler:
         """Take the collaborators; ``running`` names the executions that the executor still answers for."""
         self._engine = engine
         self._audit = audit
+        self._entries = entries
         self._journal = journal
         self._records = records
         self._running = running
@@ -105,8 +116,13 @@ class Reconciler:
             return False
         position = await self._audit.append(record)
         await asyncio.to_thread(self._journal.forget, intent.execution_id)
+        (entry,) = await self._entries.at(position)
+        mine = entry.record == record.to_bytes()
         self._log.warning(
-            "an execution was reconciled", execution=intent.execution_id, outcome=record.outcome, position=position
+            "an execution was reconciled" if mine else "an execution had its outcome already",
+            execution=intent.execution_id,
+            outcome=from_bytes(entry.record).outcome,
+            position=position,
         )
         return True
 

@@ -141,9 +141,11 @@ class Gateway:
             new_id=sources.new_id,
             log=log,
         )
+        audit_log = AuditLog(pool)
         reconciler = Reconciler(
             engine=engine,
             audit=self._audit,
+            entries=audit_log,
             journal=journal,
             records=records,
             running=lambda: self.executor.running,
@@ -183,7 +185,6 @@ class Gateway:
         )
         servicer = Servicer(edge, judge, self.executor, Observer(judge, engine), self._metrics)
         gateway_pb2_grpc.add_ExecutionGatewayServicer_to_server(servicer, self._server)
-        audit_log = AuditLog(pool)
         auditing = AuditServicer(
             edge, audit_log, Settler(audit_log, self._audit, records, reconciled=self.unsettled.set)
         )

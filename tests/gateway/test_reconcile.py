@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -15,6 +16,7 @@ from wingman_core.audit_record import AuditRecord, RecordKind, identities
 from wingman_core.command import parse
 from wingman_core.errors import Code, Unavailable
 from wingman_core.target import Reference, Target
+from wingman_gateway.audit_log import AuditLog
 from wingman_gateway.audit_store import AuditStore, open_pool
 from wingman_gateway.engine import EngineRefused, events
 from wingman_gateway.journal import Journal
@@ -53,6 +55,7 @@ class Site:
         return Reconciler(
             engine=self.engine,
             audit=self.store,
+            entries=AuditLog(self.store._pool),
             journal=self.journal,
             records=Records("test", gateway, journal=journal, now=lambda: NOW),
             running=lambda: frozenset(self.running),
@@ -125,6 +128,34 @@ async def test_another_gateways_intents_are_left_to_it(site: Site):
     assert site.engine.asked == []
     assert await site.of("other").run()
     assert await site.open() == ["exe_2", "exe_3"]
+
+
+async def test_of_two_outcomes_the_one_in_the_log_is_told(site: Site, monkeypatch: pytest.MonkeyPatch):
+    append, told = site.store.append, list[dict[str, Any]]()
+
+    async def late(record: AuditRecord) -> int:
+        await append(replace(record, outcome="FAILED"))  # by another gateway of the same name
+        return await append(record)
+
+    def keep(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        told.append(dict(event))
+        return event
+
+    site.reconciler._log = structlog.wrap_logger(
+        structlog.PrintLogger(), processors=[keep, structlog.processors.JSONRenderer()]
+    )
+    await site.intent()
+    await site.intent("docker stop db")
+    site.running = {"exe_2"}
+    monkeypatch.setattr(site.store, "append", late)
+    assert await site.reconciler.run()
+    monkeypatch.undo()
+    site.running.clear()
+    assert await site.reconciler.run()
+    assert [(each["event"], each["outcome"], each["position"]) for each in told] == [
+        ("an execution had its outcome already", "FAILED", 2),
+        ("an execution was reconciled", "SUCCEEDED", 3),
+    ]
 
 
 async def test_a_journal_says_nothing_of_what_another_noted(site: Site):
