@@ -6,6 +6,7 @@ about all that was open, and no outcome waits in the journal. Each part has its 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -22,6 +23,8 @@ PARTS: Final = ("", ENGINE, DATABASE, JOURNAL)
 """The names under which health is published; the empty one is the whole."""
 MOST_SECONDS: Final = 10.0
 """Between two reconciliations of what is not settled yet."""
+LOOK_SECONDS: Final = 60.0
+"""Between two looks at a log in which all is settled: another gateway may have left something open, or closed it."""
 
 
 class Pinged(Protocol):
@@ -84,11 +87,12 @@ class Health:
         await self._refusals.flush(only_if_due=True)
 
     async def settle(self) -> None:
-        """Reconcile now, and again whenever something is unsettled, until cancelled."""
+        """Reconcile now, again whenever something is unsettled, and every minute, until cancelled."""
         self._unsettled.set()
         delay = self._interval
         while True:
-            await self._unsettled.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._unsettled.wait(), LOOK_SECONDS)
             self._unsettled.clear()
             try:
                 settled = await self._reconciler.run()

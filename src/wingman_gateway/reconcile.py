@@ -71,6 +71,13 @@ class Reconciler:
         self._log = log
         self.left_open = 0
         """How many INTENTs of other gateways had no outcome at the last run."""
+        self._open_since: datetime | None = None
+
+    def open_seconds(self) -> float:
+        """Return the age of the oldest INTENT that the last run left without an outcome, in seconds; 0 without any."""
+        if self._open_since is None:
+            return 0.0
+        return (datetime.fromisoformat(self._records.now()) - self._open_since).total_seconds()
 
     async def run(self) -> bool:
         """Replay, then reconcile; return whether all is settled. Raises ``Unavailable`` without database or engine."""
@@ -85,7 +92,10 @@ class Reconciler:
         if not self._journal.empty():
             # An execution ended between the two reads: its own outcome goes first, in the next run.
             return False
-        return all([await self._reconcile(intent) for intent in open_now])
+        closed = {intent.execution_id for intent in open_now if await self._reconcile(intent)}
+        left = [intent for intent in found if intent.execution_id not in running | closed]
+        self._open_since = datetime.fromisoformat(left[0].created_at) if left else None
+        return len(closed) == len(open_now)
 
     async def _replay(self) -> None:
         for number, data in list(self._journal.kept()):

@@ -174,6 +174,11 @@ class Gateway:
             "Executions of other gateways that had no outcome when this one last reconciled.",
             lambda: reconciler.left_open,
         )
+        self._metrics.watch(
+            "executions_open_seconds",
+            "Age of the oldest execution, this process's own aside, that had no outcome when it last reconciled.",
+            reconciler.open_seconds,
+        )
         edge = Edge(Callers(settings.environment, now=sources.now), log, sources.new_id)
         limits = Limits(concurrency=settings.concurrency, rate=settings.rate, clock=sources.clock)
         admission = Admission(edge, limits, records, self._refusals, metrics=self._metrics, call=tracing.call)

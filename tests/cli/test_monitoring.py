@@ -78,6 +78,7 @@ def test_the_alerts_are_the_guides_table_and_have_what_alertmanager_shows():
             "WingmanFalseClaim",
             "WingmanDiskLow",
             "WingmanOutcomesWait",
+            "WingmanOutcomeMissing",
             "WingmanReloadFailed",
         )
     }

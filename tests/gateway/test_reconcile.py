@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Site:
     def __init__(self, engine: FakeEngine, store: AuditStore, journal: Journal) -> None:
         self.engine, self.store, self.journal = engine, store, journal
         self.running: set[str] = set()
+        self.now = NOW
         self.number = 0
         self.reconciler = self.of("gateway")
 
@@ -57,7 +58,7 @@ class Site:
             audit=self.store,
             entries=AuditLog(self.store._pool),
             journal=self.journal,
-            records=Records("test", gateway, journal=journal, now=lambda: NOW),
+            records=Records("test", gateway, journal=journal, now=lambda: self.now),
             running=lambda: frozenset(self.running),
             log=structlog.wrap_logger(structlog.PrintLogger()),
         )
@@ -75,7 +76,7 @@ class Site:
         self.number += 1
         operation = parse(command)
         attempt = Attempt("client", command=told or command, targets=await self.engine.resolve(operation))
-        record = Records("test", gateway, journal=journal, now=lambda: NOW).intent(attempt, f"exe_{self.number}")
+        record = Records("test", gateway, journal=journal, now=lambda: self.now).intent(attempt, f"exe_{self.number}")
         record = replace(record, approval_id=f"apr_{self.number}", jti=f"jti_{self.number}", **changes)
         await self.store.append(record)
         return record
@@ -167,6 +168,30 @@ async def test_a_journal_says_nothing_of_what_another_noted(site: Site):
         ("exe_2", "docker stop web", None),
         ("exe_3", "docker stop web", None),
     ]
+
+
+async def test_how_long_the_oldest_has_been_open_is_known(site: Site):
+    def open_seconds() -> float:
+        site.now += timedelta(seconds=1)
+        return site.reconciler.open_seconds()
+
+    assert open_seconds() == 0
+    lost = await site.intent(gateway="other")
+    site.now += timedelta(minutes=1)
+    hung = await site.intent()
+    await site.intent()
+    site.running = {"exe_3"}
+    site.engine.refusing[hung.execution_id] = Unavailable(Code.ENGINE_UNAVAILABLE, "no answer in time")
+    assert not await site.reconciler.run()
+    assert (site.reconciler.left_open, open_seconds()) == (1, 61)
+    await site.store.append(
+        lost.concluded(RecordKind.RECONCILED, "UNKNOWN", "2030-01-01T00:00:00.000000Z", evidence="{}")
+    )
+    assert not await site.reconciler.run()
+    assert (site.reconciler.left_open, open_seconds()) == (0, 2)
+    site.engine.refusing.clear()
+    assert await site.reconciler.run()
+    assert open_seconds() == 0  # what this process runs is no matter of reconciliation
 
 
 async def test_the_journal_goes_first_in_order_and_once(site: Site):

@@ -16,7 +16,8 @@ from wingman_api.gateway_client import open_gateway
 from wingman_cli import executions
 from wingman_core.audit_record import RecordKind
 from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
-from wingman_gateway.engine.events import Event, Note
+from wingman_gateway import health
+from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.engine.events import Testimony as Said  # pytest collects what begins with Test
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub, ExecutionGatewayStub
@@ -98,6 +99,29 @@ async def test_what_a_gateway_that_is_lost_left_open_is_settled(
         await eventually(lambda: _shows(served, 0))
         assert len(await served.log()) == 3
     assert engine.asked == []
+
+
+async def test_what_another_gateway_runs_is_looked_at_again(
+    serve: Serve, engine: FakeEngine, minter: Minter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.05)
+    go_on = asyncio.Event()
+
+    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
+        await go_on.wait()
+        yield Exit(0)
+
+    engine.script = hold
+    async with serve(engine) as served, serve(engine, gateway_id="other", journal=tmp_path / "other") as other:
+        await eventually(lambda: _shows(other, 0))
+        async with served.channel("api") as channel:
+            call = asyncio.create_task(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
+            await eventually(lambda: _shows(other, 1))
+            assert (await scrape(other))["wingman_gateway_executions_open_seconds", ()] > 0
+            go_on.set()
+            await call
+        await eventually(lambda: _shows(other, 0))
+        assert (await scrape(other))["wingman_gateway_executions_open_seconds", ()] == 0
 
 
 async def test_what_its_own_gateway_has_not_reconciled_yet_is_still_open(
