@@ -391,15 +391,20 @@ async def test_health_goes_on_whatever_breaks(serve: Serve, engine: FakeEngine, 
 
     async with serve(engine) as served:
         await eventually(lambda: serving(HEALTH.SERVING, ""))
-        # A journal entry that is no record, and an engine adapter with a defect.
+        # A journal entry that cannot be read, and an engine adapter with a defect.
         broken = served.settings.journal / "000000000000.outcome"
-        broken.write_bytes(b"{")
+        broken.mkdir()
         served.gateway.unsettled.set()
         down = engine.__dict__.pop("down")
         await eventually(lambda: serving(HEALTH.NOT_SERVING, "engine"))
         assert await serving(HEALTH.NOT_SERVING, "journal")
         engine.down = down
-        broken.unlink()
+        broken.rmdir()
+        await eventually(lambda: serving(HEALTH.SERVING, ""))
+        # One that can be read and is no record holds up nothing: it is set aside.
+        broken.write_bytes(b"{")
+        served.gateway.unsettled.set()
+        await eventually(lambda: _is([*served.settings.journal.glob("*.refused")]))
         await eventually(lambda: serving(HEALTH.SERVING, ""))
         # A journal directory that is gone, and comes back.
         away = served.settings.journal.rename(served.settings.journal.with_name("away"))
