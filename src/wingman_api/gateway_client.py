@@ -163,9 +163,13 @@ class GatewayClient:
 async def open_gateway(
     address: str, *, key: bytes, chain: bytes, authority: bytes, environment: str
 ) -> AsyncIterator[GatewayClient]:
-    """Open a channel with the client certificate (PEM); it connects on first use, and again after a loss."""
+    """Open a channel with the client certificate (PEM); it connects on first use, and again after a loss.
+
+    An address is ``host:port``, or ``unix:/path`` of what carries bytes to a gateway, whose name is localhost then.
+    """
     credentials = grpc.ssl_channel_credentials(authority, key, chain)
-    async with grpc.aio.secure_channel(address, credentials, options=OPTIONS) as channel:
+    named = (("grpc.default_authority", "localhost"),) if address.startswith("unix:") else ()
+    async with grpc.aio.secure_channel(address, credentials, options=(*OPTIONS, *named)) as channel:
         yield GatewayClient(channel, environment)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.gateway.conftest import FakeEngine, Minter, Refused, Serve, Served, e
 from tests.gateway.test_metrics import scrape
 from wingman_api.gateway_client import open_gateway
 from wingman_cli import executions
+from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.relay import PROGRAM, relayed, through_the_api
 from wingman_core.audit_record import RecordKind
 from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
 from wingman_gateway import health
@@ -201,27 +204,39 @@ async def test_the_command_settles_it(served: Served, unknown: str, capsys: pyte
     assert (await served.log())[-1].outcome == "FAILED"
 
 
-async def test_inside_an_apis_container_the_command_takes_the_certificate_from_a_pipe(
-    served: Served, unknown: str
-) -> None:
+async def test_it_is_settled_through_a_relay_that_sees_bytes_alone(served: Served, unknown: str) -> None:
     leaf = served.pki.leaf("auditor-alice")
-    process = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).with_name("wingman"), "executions", "resolve", "--json", "--certificate=-"),
-        *("--outcome=failed", "--note=it never began", "--", unknown),
-        env={"WINGMAN_GATEWAY_ADDRESS": f"localhost:{served.port}", "WINGMAN_TLS_CA": str(served.pki.certificate)},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    said, _ = await process.communicate(leaf.key.read_bytes() + leaf.certificate.read_bytes())
-    log = await served.log()
-    assert json.loads(said) == {"execution_id": unknown, "outcome": "FAILED", "position": len(log) - 1}
-    assert json.loads(log[-1].evidence)["by"] == ALICE
+    key, chain, authority = (path.read_bytes() for path in (leaf.key, leaf.certificate, served.pki.certificate))
+    command = (sys.executable, "-I", "-S", "-c", PROGRAM, "127.0.0.1", str(served.port))
+    async with (
+        relayed(command, os.environ) as address,
+        open_gateway(address, key=key, chain=chain, authority=authority, environment="test") as client,
+    ):
+        position = await client.settle(unknown, "FAILED", "its log ends before it")
+        with pytest.raises(WingmanError) as again:
+            await client.settle(unknown, "FAILED", "once more")
+    settled = (await served.log())[position]
+    assert json.loads(settled.evidence)["by"] == ALICE
+    assert again.value.code is Code.OUTCOME_KNOWN
+    assert not Path(address.removeprefix("unix:")).parent.exists()
 
 
-def test_outside_of_one_a_pipe_leads_nowhere() -> None:
-    context = SimpleNamespace(obj=SimpleNamespace(instance=SimpleNamespace(environment="test"), environ={}))
-    with pytest.raises(SettingInvalid, match="WINGMAN_GATEWAY_ADDRESS is not set"):
-        executions.resolve(context, "exe_1", outcome="failed", note="x", certificate=Path("-"))
+async def test_a_relay_that_leads_nowhere_is_a_gateway_that_does_not_answer(served: Served) -> None:
+    leaf = served.pki.leaf("auditor-alice")
+    key, chain, authority = (path.read_bytes() for path in (leaf.key, leaf.certificate, served.pki.certificate))
+    async with (
+        relayed((sys.executable, "-c", "raise SystemExit(1)"), os.environ) as address,
+        open_gateway(address, key=key, chain=chain, authority=authority, environment="test") as client,
+    ):
+        with pytest.raises(Unavailable):
+            await client.settle("exe_1", "FAILED", "x")
+
+
+def test_the_relay_of_an_environment_runs_in_the_api_s_container_and_is_given_no_key() -> None:
+    command = through_the_api(Environment("prd", Path("/clone")))
+    assert command[:6] == ("docker", "exec", "--interactive", "wingman-api-prd", "python3", "-I")
+    assert command[-2:] == ("execution-gateway", "8200")
+    assert "/clone" not in " ".join(command)
 
 
 def test_the_command_needs_a_certificate_and_a_gateway(tmp_path: Path) -> None:

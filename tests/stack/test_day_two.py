@@ -12,6 +12,7 @@ from rich.progress import Progress
 from tests.bot.telegram_server.client import Telegram
 from tests.bot.telegram_server.wire import Chat, Person
 from tests.cli.load import Load, replaced_key, under_load
+from tests.cli.running import until
 from tests.e2e.test_backup import approves
 from tests.e2e.test_telegram import card
 from tests.stack.running import BIN, Stack
@@ -180,15 +181,28 @@ def test_a_verification_beside_the_database_tells_how_far_it_is(stack: Stack):
     assert 0 < task.completed <= (task.total or 0)
 
 
-def test_a_persons_word_reaches_the_gateway_through_the_apis_container(stack: Stack):
-    """The gateway itself, past its look at the role, knows no such execution."""
-    done = f"exe_{'a' * 26}"
+def test_an_outcome_that_nobody_knows_is_settled_from_the_host(stack: Stack, busybox_here: str):
+    """The gateway publishes no port: a person's word goes through the API's container, and no key with it."""
+    stack.docker("run", "--detach", "--name", "lost", busybox_here, "sleep", "300")
+    wish = ("--as", "worker", "request", "--json", "docker", "exec", "lost", "sleep", "60")
+    pending = json.loads(stack.wingman(*wish))["request"]["id"]
+    stack.wingman("approve", pending)
+    run = (BIN / "wingman", "--api", stack.api, "--data-dir", str(stack.environment.config), "--as", "operator")
+    with subprocess.Popen((*run, "run", pending), cwd=stack.clone, env=stack.environ) as client:
+        until(lambda: "sleep 60" in stack.docker("top", "lost"))
+        stack.docker("kill", stack.environment.container("execution-gateway"))
+        stack.docker("rm", "--force", "lost")
+        stack.compose("start", "execution-gateway")
+        client.kill()
+    (command,) = json.loads(stack.wingman("show", "--json", pending))["commands"]
+    execution = command["execution_id"]
+    until(lambda: json.loads(stack.wingman("show", "--json", execution))["state"] == "UNKNOWN")
     there = {path.name for path in stack.instance.pki.iterdir()}
-    resolve = (BIN / "wingman", "executions", "resolve", "--env", "test", "--outcome", "failed", "--note=-- none of it")
-    said = stack.run(*resolve, "--by", "alice", done, code=5)
-    assert "NOT_FOUND: the log has no such execution" in said
-    assert "who speaks is not said" in stack.run(*resolve, done, code=2)
-    assert "is not a role" in stack.run(*resolve, "--by", "../api", done, code=2)
+    resolve = (BIN / "wingman", "executions", "resolve", "--env", "test", "--outcome", "failed", "--note=-- removed")
+    assert "NOT_FOUND: the log has no such execution" in stack.run(*resolve, "--by", "alice", f"exe_{'a' * 26}", code=5)
+    assert "who speaks is not said" in stack.run(*resolve, execution, code=2)
+    assert "is not a role" in stack.run(*resolve, "--by", "../api", execution, code=2)
+    assert f"{execution} is settled as FAILED" in stack.run(*resolve, "--by", "alice", execution)
     assert {path.name for path in stack.instance.pki.iterdir()} == there
 
 

@@ -39,15 +39,15 @@ class Compose:
         self._environ = {**kept, "DOCKER_HOST": engine, "COMPOSE_PARALLEL_LIMIT": "1"}
         self._program = find_compose(self._environ)
 
-    def __call__(self, *arguments: str, heard: Heard = lambda _line: False, stdin: str = "") -> str:
+    def __call__(self, *arguments: str, heard: Heard = lambda _line: False) -> str:
         """Run compose on the project, a bot that may be there included; return its output.
 
-        ``heard`` gets each line of its standard error as it comes, and says whether it has dealt with it; ``stdin`` is
-        what it reads. Raises ``Unavailable`` with its last words.
+        ``heard`` gets each line of its standard error as it comes, and says whether it has dealt with it. Raises
+        ``Unavailable`` with its last words.
         """
         environment = self._environment
         files = ("--file", str(environment.compose_file), "--profile", environment.bot_profile)
-        return self._run([*self._program, *files, "--project-name", environment.project, *arguments], heard, stdin)
+        return self._run([*self._program, *files, "--project-name", environment.project, *arguments], heard)
 
     def containers(self) -> list[dict[str, Any]]:
         """Return what compose says of each container, whether or not it runs."""
@@ -62,7 +62,7 @@ class Compose:
         """Run docker itself, like ``__call__``."""
         return self._run([_docker(self._environ), *arguments], lambda _line: False)
 
-    def _run(self, command: list[str], heard: Heard, stdin: str = "") -> str:
+    def _run(self, command: list[str], heard: Heard) -> str:
         said: list[str] = []
         reading, writing = os.pipe()
         listener = threading.Thread(target=_listen, args=(reading, heard, said), daemon=True)
@@ -71,7 +71,7 @@ class Compose:
             done = subprocess.run(
                 command,
                 env=self._environ,
-                input=stdin,
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=writing,
                 text=True,
