@@ -36,8 +36,8 @@ READY_LIMIT: Final = 60.0
 POLL: Final = 0.1
 WATCH: Final = 1.0
 """Seconds between two looks at Postgres."""
-GRACE: Final = 40.0
-"""Seconds; longer than a gateway lets running mutations end."""
+GRACE: Final = 75.0
+"""Seconds; longer than a gateway takes to end, as ``stop_grace_period`` in deploy/compose/services.yml is."""
 LOG_TAIL: Final = 3
 LOG_TAIL_BYTES: Final = 4096
 EXIT_SETTING: Final = 2

@@ -1,5 +1,6 @@
 """Spans of the OpenTelemetry SDK, sent to a collector over OTLP/HTTP; loaded only where there is one (``tracing``)."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
@@ -14,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from wingman_gateway.tracing import Metadata, Tracing
 
 EXPORT_SECONDS: Final = 5
+"""For one request; at the end also for all but the last of what was not sent yet."""
 OURS: Final = "/wingman_rpc."
 CARRIED: Final = frozenset({"traceparent", "tracestate"})
 
@@ -46,4 +48,8 @@ def exporting(endpoint: str, environment: str) -> Iterator[Tracing]:
     try:
         yield Tracing(call, tracer.start_as_current_span, request)
     finally:
+        # A collector that is silent costs spans, not the end: once the exporter is shut down it takes no further batch.
+        late = threading.Timer(EXPORT_SECONDS, exporter.shutdown)
+        late.start()
         provider.shutdown()
+        late.cancel()

@@ -1,7 +1,9 @@
 """What plain ``docker compose`` makes of an environment's files once ``wingman stack`` has written them."""
 
 import json
+import math
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from rich.progress import Progress, TaskID
 
 from tests.cli.test_stack_secrets import BOT, STRONG, write
 from tests.conftest import REPOSITORY
+from wingman_cli import local
 from wingman_cli.backup.progress import Amount
 from wingman_cli.stack.compose import Compose
 from wingman_cli.stack.database import ContainerPrograms, StackDatabase
@@ -23,6 +26,10 @@ from wingman_cli.stack.environment import Environment
 from wingman_cli.stack.starting import Stack
 from wingman_core.errors import LogCorrupt, SettingInvalid
 from wingman_core.notes import VerifierKey
+from wingman_gateway.audit_store import BATCH, COMMIT_SECONDS
+from wingman_gateway.otlp import EXPORT_SECONDS
+from wingman_gateway.refusals import PAIRS
+from wingman_gateway.settings import Settings
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 ALWAYS = {"api", "execution-gateway", "migrate", "postgres"}
@@ -114,6 +121,17 @@ def test_both_environments_are_the_same_but_for_names_and_who_may_ask_without_a_
     found = json.loads(test)
     assert found["services"]["api"]["environment"].pop("WINGMAN_ANONYMOUS_ROLE") == "worker"
     assert found == json.loads(prd.replace("prd", "test").replace('"5001"', '"8101"'))
+
+
+def test_a_gateway_has_the_time_that_its_end_may_take():
+    """Running mutations, then a count of refusals for each pair and for all others, then spans."""
+    counts = math.ceil((PAIRS + 1) / BATCH) * COMMIT_SECONDS
+    needed = Settings.model_fields["drain"].default + counts + 2 * EXPORT_SECONDS
+    services = (REPOSITORY / "deploy" / "compose" / "services.yml").read_text()
+    given = re.search(r"^  execution-gateway:.*?stop_grace_period: (\d+)s", services, re.DOTALL | re.MULTILINE)
+    assert given
+    assert int(given[1]) > needed
+    assert needed < local.GRACE
 
 
 def test_a_bot_that_is_there_no_more_is_still_stopped_and_seen(world: World):

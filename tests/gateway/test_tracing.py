@@ -2,7 +2,10 @@
 
 import gzip
 import signal
+import socket
+import time
 
+import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -10,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.gateway.conftest import FakeEngine, Minter
 from tests.gateway.process import environ_of, gateway_process
 from wingman_cli.pki import Authority
+from wingman_gateway import otlp
 from wingman_gateway.settings import Settings
 from wingman_rpc.v1.gateway_pb2 import ExecuteRequest
 from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
@@ -59,3 +63,14 @@ async def test_one_trace_from_the_caller_to_the_engine(
         assert ours[stage].parent_span_id == method.span_id
     assert ours["docker GET containers"].parent_span_id == ours["act"].span_id
     assert "geheim" not in str(spans)
+
+
+def test_a_collector_that_says_nothing_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(otlp, "EXPORT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        with otlp.exporting(f"http://127.0.0.1:{silent.getsockname()[1]}", "test") as tracing:
+            for _ in range(2048):
+                with tracing.stage("parse"):
+                    pass
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
