@@ -43,6 +43,7 @@ class Client:
         self._known = known
         self._key = Path(known["token_key"]).read_bytes()
         self._execute = ExecutionGatewayStub(channel).Execute
+        self._get = AuditLogStub(channel).Get
         self._prove = AuditLogStub(channel).Prove
         self._check = health_pb2_grpc.HealthStub(channel).Check
         self.command = f"docker inspect {known['container']}"
@@ -88,6 +89,10 @@ class Client:
     async def call(self) -> None:
         """Make a call that does nothing."""
         await self._check(health_pb2.HealthCheckRequest())
+
+    async def look(self, execution_id: str) -> None:
+        """Ask for the records of an execution."""
+        assert (await self._get(pb.GetRequest(execution_id=execution_id))).entries
 
     async def prove(self, position: int) -> None:
         """Ask for the proof that a record is in the newest tree."""
@@ -147,13 +152,15 @@ async def concurrent(known: dict[str, Any], client: Client) -> dict[str, Any]:
 
 
 async def proofs(known: dict[str, Any], client: Client) -> dict[str, list[float]]:
-    """Return the seconds of each inclusion proof, and of reading one row by its key."""
+    """Return the seconds of each inclusion proof, of an execution's records, and of reading one row by its key."""
     bare = await asyncpg.connect(known["database"], password=known["password"])
     read = await bare.prepare("SELECT record FROM execution_audit WHERE position = $1")
-    found: dict[str, list[float]] = {"prove": [], "read": []}
+    identify = await bare.prepare("SELECT execution_id FROM execution_audit WHERE position = $1")
+    found: dict[str, list[float]] = {"prove": [], "look": [], "read": []}
     for _ in range(known["times"]):
         position = secrets.randbelow(known["rows"])
         found["prove"].append(await timed(partial(client.prove, position)))
+        found["look"].append(await timed(partial(client.look, await identify.fetchval(position))))
         found["read"].append(await timed(partial(read.fetchval, position)))
     await bare.close()
     return found
