@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.conftest import eventually
 from tests.api.fake_gateway import people
 from tests.bot.running import Office, following
 from wingman_bot.bot import Clocks
@@ -340,7 +341,12 @@ async def test_status_and_checkpoint(office: Office):
         empty = await office.says(office.alice, "/checkpoint", "the log is empty")
         assert empty.text == "the log is empty: nothing has been executed or refused (try later)"
         assert (await office.api.execute(await office.api.approved())).status_code == 202
-        head = (await office.api.call("operator", "GET", "/audit/checkpoint")).json()
+
+        async def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = (await office.api.call("operator", "GET", "/audit/checkpoint")).json()
+            return found if found["size"] == len(("INTENT", "RESULT")) else None
+
+        head = await eventually(ended)
         said = await office.says(office.alice, "/checkpoint", "The audit log holds")
         assert said.spans("pre")[0] == head["note"].strip()
 

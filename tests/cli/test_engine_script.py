@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -128,6 +129,16 @@ class Machine:
             shutil.rmtree(place, ignore_errors=True)
 
 
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end, also where the test fails."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def command_line(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline() if process.status() != psutil.STATUS_ZOMBIE else []
@@ -145,8 +156,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 @root
 def test_a_dockerd_that_is_slow_is_waited_for_and_never_doubled(machine: Machine):
     machine.has("dockerd", DOCKERD.format(then=SILENT))
-    with subprocess.Popen([machine.bin / "dockerd", "--pidfile", machine.run_dir / "dockerd.pid"]) as slow:
-        machine.run_dir.mkdir(parents=True)
+    machine.run_dir.mkdir(parents=True)  # first: the stub is as fast as the test
+    with ended(subprocess.Popen([machine.bin / "dockerd", "--pidfile", machine.run_dir / "dockerd.pid"])) as slow:
         until((machine.run_dir / "dockerd.pid").exists)
         (machine.run_dir / "docker.sock").touch()
         refused = machine.run("start", patience=1)
@@ -161,7 +172,6 @@ def test_a_dockerd_that_is_slow_is_waited_for_and_never_doubled(machine: Machine
             (machine.here / "answers").touch()
             assert waiting.communicate(timeout=60)[0] == f"unix://{machine.run_dir}/docker.sock\n"
         assert [process.pid for process in machine.dockerds] == [slow.pid]
-        slow.kill()
 
 
 @root
