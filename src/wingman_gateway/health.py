@@ -92,7 +92,8 @@ class Health:
         delay = self._interval
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._unsettled.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):  # ``wait_for`` of 3.11 may lose the end of this loop
+                    await self._unsettled.wait()
             self._unsettled.clear()
             try:
                 settled = await self._reconciler.run()

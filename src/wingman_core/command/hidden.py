@@ -2,7 +2,8 @@
 
 Guarantees: each word is looked at by itself, and only a value of harmless characters inside one word is hidden, never
 anything that could run, split words or reach for something, and never a word that names what the command acts on;
-everything else stays as it is. A flag's value as the next word is one among the program's own words alone. What is
+everything else stays as it is. A flag's value as the next word is one among the program's own words alone, behind a
+flag that is known to take a secret, and with a digit in it: a word of letters may be what the program does. What is
 hidden shows as ``[REDACTED sha256:<8 hex digits>]``, so that two values are told apart and a known one is recognised.
 Digests cover the command as it is, not as it is shown.
 
@@ -17,13 +18,19 @@ from typing import Final
 from wingman_core.command.parser import parse
 from wingman_core.command.render import positional_words, render
 from wingman_core.errors import CommandRefused
-from wingman_core.secret_forms import is_telling_flag, places_in, secrets_in
+from wingman_core.secret_forms import places_in, secrets_in
 
 _HARMLESS: Final = re.compile(rb"(?!/)[A-Za-z0-9._+/=:@-]+")
 """No path either: it tells where a secret is, and is none."""
 _MARK: Final = re.compile(r"\[REDACTED sha256:([0-9a-f]{8})\]")
 _WORD: Final = re.compile(rf"(?:{_MARK.pattern}|'[^']*'|\\.|[^ '\\])+")
 """A word as ``quote`` writes it, or with a mark in it."""
+
+
+_TAKES_A_SECRET: Final = re.compile(
+    r"--?(?:(?:access|admin|api|auth|bearer|client|db|mysql|pg|postgres|redis|root|user)[-_])?"
+    r"(?:pass|passwd|password|requirepass|masterauth|token|secret|api[-_]?key|access[-_]?key|secret[-_]?key|key)"
+)
 
 
 def hide(command: str) -> str:
@@ -36,7 +43,7 @@ def hide(command: str) -> str:
     named, program = _last_words(command, len(words))
     shown = [_in_word(word) if not named <= index < program else word for index, word in enumerate(words)]
     for index in range(program + 1, len(words)):
-        if is_telling_flag(words[index - 1]):
+        if _TAKES_A_SECRET.fullmatch(words[index - 1]) and any(map(str.isdigit, words[index])):
             shown[index] = _marked(words[index].encode()).decode()
     return " ".join(shown)
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +26,9 @@ def sweep() -> None:
     """Remove what processes of this user that are gone left behind."""
     for place in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         process = place.name.removeprefix(PREFIX).partition("-")[0]
-        if process.isdecimal() and place.lstat().st_uid == os.getuid() and not _runs(int(process)):
-            shutil.rmtree(place, ignore_errors=True)  # a link is left alone; another gateway may sweep as well
+        with suppress(FileNotFoundError):  # another gateway removes its own, and may sweep as well
+            if process.isdecimal() and place.lstat().st_uid == os.getuid() and not _runs(int(process)):
+                shutil.rmtree(place, ignore_errors=True)  # a link is left alone
 
 
 def _runs(process: int) -> bool:

@@ -45,6 +45,13 @@ def test_a_recognised_value_is_hidden_and_marked(command: str, hidden: str) -> N
         "docker exec web tool '--password=$(id)'",
         "docker run --env 'DB_PASSWORD=a b;id' busybox",
         "docker exec web tool '--token=|sh'",
+        "docker exec web redis-cli --no-auth-warning FLUSHALL",
+        "docker exec web redis-cli --no-password db1",
+        "docker exec web mysqladmin --password drop prod",
+        "docker exec web app -passwords rm1",
+        "docker exec web app -token-cache delete2",
+        "docker exec web app --tokenizer x1",
+        "docker exec web app --auth-type x1",
     ],
 )
 def test_what_is_no_secret_or_could_run_stays(command: str) -> None:
