@@ -189,11 +189,13 @@ def test_an_outcome_that_nobody_knows_is_settled_from_the_host(stack: Stack, bus
     stack.wingman("approve", pending)
     run = (BIN / "wingman", "--api", stack.api, "--data-dir", str(stack.environment.config), "--as", "operator")
     with subprocess.Popen((*run, "run", pending), cwd=stack.clone, env=stack.environ) as client:
-        until(lambda: "sleep 60" in stack.docker("top", "lost"))
-        stack.docker("kill", stack.environment.container("execution-gateway"))
-        stack.docker("rm", "--force", "lost")
-        stack.compose("start", "execution-gateway")
-        client.kill()
+        try:
+            until(lambda: "sleep 60" in stack.docker("top", "lost"))
+            stack.docker("kill", stack.environment.container("execution-gateway"))
+            stack.docker("rm", "--force", "lost")
+            stack.docker("start", stack.environment.container("execution-gateway"))
+        finally:
+            client.kill()
     (command,) = json.loads(stack.wingman("show", "--json", pending))["commands"]
     execution = command["execution_id"]
     until(lambda: json.loads(stack.wingman("show", "--json", execution))["state"] == "UNKNOWN")

@@ -4,10 +4,11 @@ Guarantees: the API's container carries bytes of TLS and gets no right to settle
 is the person's, issued for this call by the CA on this machine, which its key does not leave; no file of it stays.
 """
 
-import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from wingman_api.gateway_client import open_gateway
@@ -51,9 +52,7 @@ def _issued(environment: Environment, by: str) -> Iterator[tuple[bytes, bytes, b
             Code.SETTING_INVALID, f"there is no CA in {instance.pki}", hint="run this where the environment is started"
         )
     authority = Authority(instance.pki, environment.name, now=now)
-    leaf = authority.issue(f"auditor/{by}", name=f"call-{secrets.token_hex(8)}", not_after=now + LIFETIME)
-    try:
+    # A directory of its own: what a killed call leaves there is no certificate of the deployment's to renew.
+    with tempfile.TemporaryDirectory(prefix="call-", dir=instance.pki) as place:
+        leaf = authority.issue(f"auditor/{by}", name=f"{Path(place).name}/auditor", not_after=now + LIFETIME)
         yield leaf.key.read_bytes(), leaf.certificate.read_bytes(), authority.certificate.read_bytes()
-    finally:
-        leaf.key.unlink()
-        leaf.certificate.unlink()
