@@ -9,19 +9,18 @@ Does not: decide an outcome that nobody saw. Such an execution stays open, and r
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, assert_never
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from wingman_core.audit_record import AuditRecord, RecordKind, exit_code_of
-from wingman_core.canonical import canonical_bytes
+from wingman_core.audit_record import AuditRecord, RecordKind
 from wingman_core.command import Operation, facts
 from wingman_core.errors import CapabilityRefused, Code, Unavailable, WingmanError
 from wingman_core.target import Target
 from wingman_gateway.callers import Caller
+from wingman_gateway.ending import Ending, ended_by, ended_with
 from wingman_gateway.engine.events import Event as EngineEvent
 from wingman_gateway.engine.events import Exit, Note, Output, Progress, Testimony
 from wingman_gateway.judgement import Judge, Judged, Resolver
@@ -30,7 +29,7 @@ from wingman_gateway.metrics import Metrics
 from wingman_gateway.output import Capture, OutputLimits
 from wingman_gateway.records import Attempt, Records
 from wingman_gateway.refusals import Refusals
-from wingman_gateway.stream import NO_EXIT, NOT_IN_LOG, Accepted, Execution, Finished, Outcome, Stage
+from wingman_gateway.stream import NO_EXIT, NOT_IN_LOG, Accepted, Execution, Finished, Stage
 
 
 class Engine(Resolver, Protocol):
@@ -80,17 +79,6 @@ class Journal(Protocol):
     def keep(self, record: bytes) -> None:
         """Keep one outcome."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """How the act ended; UNKNOWN where nobody saw it."""
-
-    outcome: Outcome
-    reason: str = ""
-    exit_code: int | None = None
-    evidence: str = ""
-    """The engine's own exit code, where no record holds it."""
 
 
 class Executor:
@@ -253,7 +241,7 @@ class Executor:
             milliseconds=duration_ms,
         )
 
-    async def _act(self, execution: Execution, judged: Judged, capture: Capture, accepted: Accepted) -> _Ending:
+    async def _act(self, execution: Execution, judged: Judged, capture: Capture, accepted: Accepted) -> Ending:
         """Run the engine's side to its end; only a read may be stopped by its caller."""
         acting = asyncio.create_task(self._consume(execution, judged, capture))
         execution.enter(Stage.ACTING, acting)
@@ -268,13 +256,13 @@ class Executor:
             await asyncio.wait({acting})
             raise
         if acting.cancelled():
-            ending = _Ending("FAILED", reason=str(Code.CALLER_GONE if execution.gone else Code.GATEWAY_UNAVAILABLE))
+            ending = Ending("FAILED", reason=str(Code.CALLER_GONE if execution.gone else Code.GATEWAY_UNAVAILABLE))
         else:
             ending = acting.result()
         _tell_all(execution, capture.close())
         return ending
 
-    async def _consume(self, execution: Execution, judged: Judged, capture: Capture) -> _Ending:
+    async def _consume(self, execution: Execution, judged: Judged, capture: Capture) -> Ending:
         async def note(key: str, value: str) -> None:
             await asyncio.to_thread(self._journal.note, execution.id, key, value)
 
@@ -292,18 +280,14 @@ class Executor:
                         assert_never(event)
         except WingmanError as error:
             _tell_all(execution, capture.feed(Output("stderr", f"wingman: {error.message}\n".encode())))
-            return _ended_by(error, read=execution.read)
+            return ended_by(error, read=execution.read)
         except Exception:  # noqa: BLE001 - told as UNKNOWN, and logged
             # A defect of ours is no outcome of Docker's.
             self._log.error("an execution broke", exc_info=True)
-            return _Ending("UNKNOWN", reason=str(Code.INTERNAL))
-        if code is None:
-            return _Ending("UNKNOWN", reason=str(Code.INTERNAL))
-        held = exit_code_of(code)
-        evidence = "" if held == code else canonical_bytes({"exit_code": code}).decode()
-        return _Ending("SUCCEEDED" if code == 0 else "FAILED", exit_code=held, evidence=evidence)
+            return Ending("UNKNOWN", reason=str(Code.INTERNAL))
+        return ended_with(code)
 
-    async def _record(self, intent: AuditRecord, ending: _Ending, capture: Capture, duration_ms: int) -> int:
+    async def _record(self, intent: AuditRecord, ending: Ending, capture: Capture, duration_ms: int) -> int:
         """Make the outcome durable; return its position, or ``NOT_IN_LOG``."""
         if ending.outcome == "UNKNOWN":
             return NOT_IN_LOG
@@ -347,13 +331,3 @@ def _turn_keys(judged: Judged) -> list[str]:
         for target in judged.targets
         if target.reference.role != "peer"
     ]
-
-
-def _ended_by(error: WingmanError, *, read: bool) -> _Ending:
-    """Return what an error of the engine's adapter means for the execution."""
-    if error.code is Code.DEADLINE_EXCEEDED:
-        return _Ending("TIMED_OUT", reason=str(error.code))
-    if isinstance(error, Unavailable) and not read:
-        # It may have been done: the connection broke, not necessarily the act.
-        return _Ending("UNKNOWN", reason=str(error.code))
-    return _Ending("FAILED", reason=str(error.code))
