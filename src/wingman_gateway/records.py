@@ -112,6 +112,11 @@ class Records:
         )
 
 
+def gateway_of(intent: AuditRecord) -> str:
+    """Return the id of the gateway that wrote the INTENT; empty where it does not say."""
+    return str(_evidence(intent).get("gateway", ""))
+
+
 def _evidence(intent: AuditRecord) -> Mapping[str, object]:
     """Return what an INTENT says of its gateway; nothing where it is of another form."""
     try:

@@ -7,7 +7,6 @@ comes back.
 Does not: know whether the other gateway is gone for good; an outcome that it reports later changes nothing.
 """
 
-import json
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -15,7 +14,7 @@ from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.canonical import canonical_bytes
 from wingman_core.errors import Code, WingmanError
 from wingman_gateway.audit_log import AuditLog
-from wingman_gateway.records import Records
+from wingman_gateway.records import Records, gateway_of
 
 NOTE_LIMIT: Final = 1000
 UNKNOWN: Final = "UNKNOWN"
@@ -81,20 +80,11 @@ class Settler:
                 hint="its outcome follows by itself; the gateway's log says what it waits for",
             )
         said = "its gateway has not reported, and another one cannot ask its engine"
-        evidence = canonical_bytes({"by": by, "gateway": _gateway_of(intent), "said": said}).decode()
+        evidence = canonical_bytes({"by": by, "gateway": gateway_of(intent), "said": said}).decode()
         record = intent.concluded(RecordKind.RECONCILED, UNKNOWN, self._records.now(), evidence=evidence)
         position = await self._audit.append(record)
         self._reconciled()
         return position
-
-
-def _gateway_of(intent: AuditRecord) -> str:
-    """Return the id of the gateway that wrote the INTENT; empty where it does not say."""
-    try:
-        evidence = json.loads(intent.evidence)
-    except ValueError:
-        return ""
-    return str(evidence.get("gateway", "")) if isinstance(evidence, dict) else ""
 
 
 def _invalid(message: str) -> WingmanError:
