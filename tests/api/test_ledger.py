@@ -202,8 +202,23 @@ def test_a_lock_that_another_process_keeps_is_waited_for_so_long(path: Path, mon
     assert append_lines(path, [b"{}\n"]) == [None]
 
 
-def test_a_file_that_is_moved_again_and_again_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "REOPEN_LIMIT", 0)
+def test_a_file_that_is_moved_whenever_it_is_opened_is_opened_anew_for_so_long(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lock, moves = fcntl.flock, [path.with_suffix(f".{n}") for n in range(100)]
+
+    def moved_first(descriptor: int, how: int) -> None:
+        if moves:
+            path.rename(moves.pop())
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", moved_first)
+    assert append_lines(path, [b"{}\n"]) == [None]
+    assert not moves
+    assert path.read_bytes() == b"{}\n"
+
+    moves = [path.with_suffix(".last")]
+    monkeypatch.setattr(module, "LOCK_SECONDS", -1)
     assert append_lines(path, [b"{}\n"]) == ["it is moved away again and again"]
 
 

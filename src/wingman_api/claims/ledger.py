@@ -22,12 +22,11 @@ from typing import Final
 from wingman_core.errors import Code, Unavailable
 
 LOCK_SECONDS: Final = 5.0
+"""How long a batch waits for the file: for its lock, and for a file that stays where it was opened."""
 LOCK_POLL: Final = 0.01
 APPEND_SECONDS: Final = 15.0
 """How long one entry waits to be on disk."""
 MAX_WAITING: Final = 1024
-REOPEN_LIMIT: Final = 8
-"""Times that the file may be moved away between opening and locking it."""
 FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -119,11 +118,12 @@ def append_lines(path: Path, lines: Sequence[bytes]) -> list[str | None]:
 
 def _open_locked(path: Path) -> int:
     """Return the file that has the name ``path`` while its lock is held, made if it is missing."""
-    for _ in range(REOPEN_LIMIT):
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
         descriptor = os.open(path, FLAGS, 0o600)
         try:
             _require_file(descriptor)
-            _lock(descriptor)
+            _lock(descriptor, deadline)
             if _is_at(descriptor, path):
                 if os.fstat(descriptor).st_size == 0:  # made just now, by this process or another
                     _sync_directory(path.parent)
@@ -132,7 +132,8 @@ def _open_locked(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # moved away meanwhile: what is written now belongs into a new file
-    raise OSError(0, "it is moved away again and again")
+        if time.monotonic() > deadline:
+            raise OSError(0, "it is moved away again and again")
 
 
 def _require_file(descriptor: int) -> None:
@@ -140,8 +141,7 @@ def _require_file(descriptor: int) -> None:
         raise OSError(0, "it is no regular file")
 
 
-def _lock(descriptor: int) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
+def _lock(descriptor: int, deadline: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
