@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wingman_core.command.privileges import is_engines_address
 from wingman_gateway.engine.fleet import Fleet
 from wingman_gateway.engine.privileges import container_privileges, volume_privileges
 
@@ -33,7 +34,8 @@ SOCKETS: Final = (
     "/run/crio/crio.sock",
 )
 KERNEL: Final = ("/proc", "/sys", "/dev")
-VARIABLES: Final = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "WINGMAN_DOCKER_HOST")
+OWN_VARIABLE: Final = "WINGMAN_DOCKER_HOST"
+SAID_ABOVE: Final = ("bind ", "engine's address ")
 LOOPBACK: Final = ("127.", "::1")
 
 
@@ -150,11 +152,11 @@ class _Scene:
         if not is_holder:
             yield from self._socket(container)
             for name in _variables(container):
-                if name in VARIABLES:
+                if name == OWN_VARIABLE or is_engines_address(name):
                     yield "ENGINE_VARIABLE", f"has {name} set", f"remove {name} from its environment"
         yield from self._keys(container)
         for found in container_privileges(container):
-            if not found.startswith(("bind ", "group ") if is_holder else "bind "):
+            if not found.startswith((*SAID_ABOVE, "group ") if is_holder else SAID_ABOVE):
                 yield "PRIVILEGED", f"runs with {found}", "take it out of the compose file, and recreate the container"
         yield from self._volumes(container)
         if _labels(container).get(PROJECT) == self.project and service in SERVICES:

@@ -18,7 +18,7 @@ from typing import Final, Self
 import cedarpy
 
 from wingman_core.approval import person_key
-from wingman_core.command import ComposeUpOperation, Facts, Operation, facts
+from wingman_core.command import ComposeUpOperation, Facts, NetworkConnectOperation, Operation, facts
 from wingman_core.command.container_spec import ContainerSpec
 from wingman_core.target import Target
 from wingman_core.verdict import Automatic, Forbidden, NeedsPeople, Verdict
@@ -151,12 +151,12 @@ class _Answer:
 
 
 def _known(op: Operation, targets: Sequence[Target]) -> Facts:
-    """Return the command's facts, and with what runs an image what the image brings along."""
+    """Return the command's facts, and with what runs an image or joins a network what those bring along."""
     known = facts(op)
-    if not isinstance(op, ContainerSpec | ComposeUpOperation):
+    if not isinstance(op, ContainerSpec | ComposeUpOperation | NetworkConnectOperation):
         return known
-    images = {line for target in targets if target.reference.kind == "image" for line in target.privileges}
-    return replace(known, privileges=(*known.privileges, *sorted(images)))
+    brought = {line for each in targets if each.reference.kind in {"image", "network"} for line in each.privileges}
+    return replace(known, privileges=(*known.privileges, *sorted(brought)))
 
 
 def _people(names: Iterable[str]) -> set[str]:

@@ -135,10 +135,11 @@ def test_what_a_container_may_beyond_its_need_is_found(host: dict[str, Any], cod
     assert look(*found.values()) == [("telegram-bot", code)]
 
 
-@pytest.mark.parametrize("name", ["DOCKER_HOST", "CONTAINER_HOST", "WINGMAN_DOCKER_HOST"])
+@pytest.mark.parametrize("name", ["DOCKER_HOST", "DOCKER_CERT_PATH", "WINGMAN_DOCKER_HOST"])
 def test_a_variable_that_names_an_engine_is_found(name: str):
     found = stack()
     found["api"]["Config"]["Env"].append(f"{name}=tcp://10.0.0.1:2375")
+    found[GATEWAY]["Config"]["Env"].append(f"{name}=unix:///run/docker.sock")
     found["postgres"]["Config"]["User"] = "root"
     report = judge(fleet(*found.values()), "wingman-test")
     assert [str(finding) for finding in report.findings] == [f"api has {name} set", "postgres runs as root"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from wingman_core.command import object_operations as objects
+from wingman_core.command.frozen import Pairs
 from wingman_core.command.network_options import network_options
 from wingman_core.command.privileges import is_ordinary_memory
 
@@ -23,6 +24,13 @@ def volume_privileges(op: objects.VolumeCreateOperation) -> tuple[str, ...]:
 def network_privileges(op: objects.NetworkCreateOperation) -> tuple[str, ...]:
     """Return every line that holds of ``network create``."""
     return tuple(_network(op))
+
+
+def network_driver(driver: str, options: Pairs) -> Iterator[str]:
+    """Yield what a network's driver, and each of the options that it is given, reaches for."""
+    if driver not in _HARMLESS_NETWORK_DRIVERS:
+        yield f"network driver {driver}"
+    yield from network_options(options)
 
 
 def connect_privileges(op: objects.NetworkConnectOperation) -> tuple[str, ...]:
@@ -44,9 +52,7 @@ def _volume(op: objects.VolumeCreateOperation) -> Iterator[str]:
 
 
 def _network(op: objects.NetworkCreateOperation) -> Iterator[str]:
-    if op.driver not in _HARMLESS_NETWORK_DRIVERS:
-        yield f"network driver {op.driver}"
+    yield from network_driver(op.driver, op.options)
     if op.ipam_driver != "default":
         yield f"address driver {op.ipam_driver}"
     yield from (f"address option {name}" for name, _ in op.ipam_options)
-    yield from network_options(op.options)

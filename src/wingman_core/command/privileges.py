@@ -17,6 +17,7 @@ from wingman_core.command.limits import Ulimit
 from wingman_core.command.mounts import Mount, show_volume
 from wingman_core.command.network import container_of
 from wingman_core.command.network_options import network_options
+from wingman_core.command.shell_words import variables
 
 _LOCAL_LOG_DRIVERS: Final = frozenset({"", "none", "local", "json-file", "journald"})
 _LOCAL_LOG_OPTIONS_WORDS: Final = """
@@ -84,6 +85,25 @@ def mount_over_kernel(target: str) -> Iterator[str]:
         yield f"a mount over {target}"
 
 
+def is_engines_address(variable: str) -> bool:
+    """Whether programs find an engine, or the keys to one, by the variable of this name."""
+    return variable.upper() in _ENGINE_VARIABLES
+
+
+def inherited_environment(env: Pairs, *, plain: bool) -> Iterator[str]:
+    """Yield what the variables that an image or a container has by itself reach for.
+
+    Under a ``plain`` runtime no more than an engine's address does: code that they have loaded is the image's own, in
+    the container, and nobody hands out devices. Another runtime's hooks read the same variables on the host's side
+    (CVE-2025-23266), and there they count as those that a command gives.
+    """
+    given = tuple((name, value) for name, value in env if value)
+    if plain:
+        given = tuple((name, value) for name, value in given if is_engines_address(name))
+    yield from _environment(given)
+    yield from variables(given)
+
+
 def is_ordinary_memory(options: str) -> bool:
     """Whether a tmpfs with these mount options is memory, and no more than that."""
     return not any(tmpfs_privileges("", options))
@@ -102,7 +122,7 @@ def _user(user: str) -> Iterator[str]:
 
 
 def _environment(env: Pairs) -> Iterator[str]:
-    yield from (f"engine's address in {name}" for name, _ in env if name.upper() in _ENGINE_VARIABLES)
+    yield from (f"engine's address in {name}" for name, _ in env if is_engines_address(name))
     yield from (f"devices of the host by {name}" for name, _ in env if _DEVICE_VARIABLES.fullmatch(name.upper()))
 
 

@@ -12,7 +12,13 @@ from typing import Final, assert_never
 from wingman_core.errors import Code, TargetRefused, Unavailable
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
-from wingman_gateway.engine.privileges import container_privileges, image_privileges, volume_privileges
+from wingman_gateway.engine.privileges import (
+    PLAIN_RUNTIMES,
+    container_privileges,
+    image_privileges,
+    network_privileges,
+    volume_privileges,
+)
 
 PROJECT_LABEL: Final = "com.docker.compose.project"
 REGISTRY_SECONDS: Final = 5.0
@@ -109,8 +115,17 @@ async def _image(connection: Connection, reference: Reference) -> Target:
         name=_name_of(image, reference.name),
         image_digest=_registry_digest(reference.name, image.get("RepoDigests") or ()),
         labels=_labels((image.get("Config") or {}).get("Labels")),
-        privileges=image_privileges(image),
+        privileges=await _brought_along(connection, image, runs=reference.role == "peer"),
     )
+
+
+async def _brought_along(connection: Connection, image: JSON, *, runs: bool) -> tuple[str, ...]:
+    """Return how an image reaches for the host; the engine's runtime is asked for where it makes a difference."""
+    plain, other = (image_privileges(image, plain=plain) for plain in (True, False))
+    if plain == other or not runs:
+        return plain
+    info = await connection.ask("GET", "info")
+    return plain if info.get("DefaultRuntime") in PLAIN_RUNTIMES else other
 
 
 def _name_of(image: JSON, name: str) -> str:
@@ -144,7 +159,14 @@ async def _network(connection: Connection, reference: Reference) -> Target:
     network = await _inspect(connection, "networks", reference)
     labels = _labels(network.get("Labels"))
     project = dict(labels).get(PROJECT_LABEL, "")
-    return Target(reference, id=network["Id"], name=network["Name"], project=project, labels=labels)
+    return Target(
+        reference,
+        id=network["Id"],
+        name=network["Name"],
+        project=project,
+        labels=labels,
+        privileges=network_privileges(network),
+    )
 
 
 async def _volume_if_any(connection: Connection, reference: Reference) -> Target:

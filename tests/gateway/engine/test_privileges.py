@@ -3,15 +3,24 @@
 import asyncio
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from aiohttp import web
 
-from tests.gateway.engine.conftest import Docker
+from tests.gateway.engine.conftest import Docker, scripted
 from wingman_core.command import parse
+from wingman_core.target import Reference
 from wingman_core.verdict import Forbidden
 from wingman_gateway.engine import Engine
-from wingman_gateway.engine.privileges import container_privileges, image_privileges, volume_privileges
+from wingman_gateway.engine.connection import Connection
+from wingman_gateway.engine.privileges import (
+    container_privileges,
+    image_privileges,
+    network_privileges,
+    volume_privileges,
+)
+from wingman_gateway.engine.resolve import resolve
 from wingman_gateway.policy import Policy
 
 ORDINARY: dict[str, Any] = {
@@ -74,12 +83,77 @@ def test_a_container_that_begins_behind_a_descriptor_or_covers_what_is_masked_ho
 
 def test_what_an_image_brings_along_is_named_in_any_spelling() -> None:
     config = {"WorkingDir": "//proc/./self/fd/7", "Volumes": {"/data": {}, "/x/../proc": {}}}
-    assert image_privileges({"Config": config}) == (
+    assert image_privileges({"Config": config}, plain=True) == (
         "the image has a mount over /x/../proc",
         "the image has working directory //proc/./self/fd/7",
     )
-    assert image_privileges({"Config": {"WorkingDir": "proc/self/fd/7"}})
-    assert image_privileges({"Config": {"WorkingDir": "/app", "Volumes": None}}) == image_privileges({}) == ()
+    assert image_privileges({"Config": {"WorkingDir": "proc/self/fd/7"}}, plain=True)
+    ordinary: dict[str, Any] = {"WorkingDir": "/app", "Volumes": None, "Env": None}
+    assert image_privileges({"Config": ordinary}, plain=False) == image_privileges({}, plain=False) == ()
+
+
+OWN_VARIABLES = (
+    ("DOCKER_HOST=tcp://10.0.0.1:2375", "engine's address in DOCKER_HOST", True),
+    ("docker_config=/c", "engine's address in docker_config", True),
+    ("CONTAINERD_ADDRESS=/c.sock", "engine's address in CONTAINERD_ADDRESS", True),
+    ("NVIDIA_VISIBLE_DEVICES=all", "devices of the host by NVIDIA_VISIBLE_DEVICES", False),
+    ("NVIDIA_DRIVER_CAPABILITIES=all", "devices of the host by NVIDIA_DRIVER_CAPABILITIES", False),
+    ("HABANA_VISIBLE_DEVICES=0", "devices of the host by HABANA_VISIBLE_DEVICES", False),
+    ("LD_PRELOAD=/proc/self/cwd/x.so", "LD_PRELOAD has code loaded or a program started", False),
+    ("LD_LIBRARY_PATH=/usr/local/lib", "LD_LIBRARY_PATH has code loaded or a program started", False),
+)
+"""A variable, how it counts, and whether it does under a runtime without hooks, too."""
+
+
+@pytest.mark.parametrize(("variable", "line", "always"), OWN_VARIABLES)
+@pytest.mark.parametrize("runtime", ["runc", "io.containerd.runc.v2", "nvidia", "", None])
+def test_variables_of_their_own_count_by_the_runtime(
+    variable: str, line: str, always: bool, runtime: str | None
+) -> None:
+    config = {"Env": ["PATH=/bin", variable]}
+    plain = runtime in {"runc", "io.containerd.runc.v2"}
+    found = (line,) if always or not plain else ()
+    assert image_privileges({"Config": config}, plain=plain) == tuple(f"the image has {each}" for each in found)
+    container = container_privileges({"Config": config, "HostConfig": {**ORDINARY, "Runtime": runtime}})
+    assert tuple(each for each in container if not each.startswith("runtime ")) == found
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST=", "DOCKER_HOST", "PATH=/bin", "DOCKER_VERSION=28", "PYTHONPATH=/x"])
+def test_ordinary_and_empty_variables_do_not_count(variable: str) -> None:
+    assert image_privileges({"Config": {"Env": [variable]}}, plain=False) == ()
+    assert container_privileges({"Config": {"Env": [variable]}}) == ()
+
+
+def test_options_of_a_containers_end_of_a_network_count() -> None:
+    option = {"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.forwarding=1"}
+    ends = {"lan": {"DriverOpts": option}, "wan": {"DriverOpts": None}, "other": None}
+    assert container_privileges({"HostConfig": ORDINARY, "NetworkSettings": {"Networks": ends}}) == (
+        "network option com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.forwarding=1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        ({"Driver": "bridge", "Options": None}, ()),
+        ({"Driver": "bridge", "Options": {"com.docker.network.driver.mtu": "1400"}}, ()),
+        ({"Driver": "bridge", "Options": {"com.docker.network.enable_ipv4": "true"}}, ()),
+        ({"Driver": "overlay", "Options": {"com.docker.network.driver.overlay.vxlanid_list": "4097"}}, ()),
+        ({"Driver": "null"}, ()),
+        ({"Driver": "host"}, ("network driver host",)),
+        ({}, ("network driver ",)),
+        (
+            {"Driver": "macvlan", "Options": {"parent": "eth0"}},
+            ("network driver macvlan", "network option parent=eth0"),
+        ),
+        (
+            {"Driver": "bridge", "Options": {"com.docker.network.bridge.name": "docker0"}},
+            ("network option com.docker.network.bridge.name=docker0",),
+        ),
+    ],
+)
+def test_a_network_may_be_the_hosts(network: dict[str, Any], found: tuple[str, ...]) -> None:
+    assert network_privileges({"Name": "lan", **network}) == tuple(f"the network lan has {line}" for line in found)
 
 
 @pytest.mark.parametrize("kind", ["bind", "npipe", "unheard-of"])
@@ -164,17 +238,74 @@ async def test_the_engine_shows_ordinary_ones_as_expected(engine: Engine, docker
     assert target.privileges == ()
 
 
-async def test_an_image_that_begins_behind_a_descriptor_is_not_run_and_may_be_removed(
-    engine: Engine, docker: Docker
+async def forbids(engine: Engine, command: str) -> bool:
+    """Whether the policies of TEST forbid a command, by what is on the engine."""
+    policy = Policy.load(Path(str(resources.files("wingman_gateway") / "policies")), "test")
+    op = parse(command)
+    return isinstance(policy.verdict(op, await engine.resolve(op), "worker"), Forbidden)
+
+
+@pytest.mark.parametrize(
+    ("change", "forbidden"),
+    [
+        ("WORKDIR /proc/self/fd/7", True),
+        ("ENV DOCKER_HOST=tcp://10.0.0.1:2375", True),
+        ("ENV LD_LIBRARY_PATH=/usr/local/lib NVIDIA_VISIBLE_DEVICES=all", False),
+    ],
+)
+async def test_an_image_that_brings_the_host_along_is_not_run_and_may_be_removed(
+    change: str, forbidden: bool, engine: Engine, docker: Docker
 ) -> None:
     image = docker.name("image") + ":1"
     await asyncio.to_thread(docker, "create", "--name", name := docker.name(), docker.image, "ls")
-    await asyncio.to_thread(docker, "commit", "--change", "WORKDIR /proc/self/fd/7", name, image)
-    policy = Policy.load(Path(str(resources.files("wingman_gateway") / "policies")), "test")
-    for command, forbidden in ((f"docker run {image} ls", True), (f"docker rmi {image}", False)):
-        op = parse(command)
-        assert isinstance(policy.verdict(op, await engine.resolve(op), "worker"), Forbidden) == forbidden
+    await asyncio.to_thread(docker, "commit", "--change", change, name, image)
+    assert await forbids(engine, f"docker run {image} ls") == forbidden
+    assert not await forbids(engine, f"docker rmi {image}")
     await asyncio.to_thread(docker, "rmi", image)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "role", "counts"),
+    [("runc", "peer", False), ("nvidia", "peer", True), (None, "peer", True), ("nvidia", "object", False)],
+)
+async def test_an_image_is_judged_by_the_engines_default_runtime(
+    tmp_path: Path, runtime: str | None, role: Literal["peer", "object"], counts: bool
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/info"):
+            return web.json_response({"DefaultRuntime": runtime} if runtime else {})
+        return web.json_response({"Id": f"sha256:{'1' * 64}", "Config": {"Env": ["NVIDIA_VISIBLE_DEVICES=all"]}})
+
+    async with scripted(tmp_path, answer) as url:
+        connection = Connection.open(url)
+        try:
+            (image,) = await resolve(connection, (Reference("image", "cuda:1", role),))
+        finally:
+            await connection.close()
+    assert bool(image.privileges) == counts
+
+
+async def test_a_network_of_the_hosts_is_not_joined_and_may_be_removed(engine: Engine, docker: Docker) -> None:
+    network, ordinary, name = docker.name("net"), docker.name("net"), docker.name()
+    option = f"com.docker.network.bridge.name=wmt-{network.split('-')[2]}"
+    await asyncio.to_thread(docker, "network", "create", "--opt", option, network)
+    await asyncio.to_thread(docker, "network", "create", ordinary)
+    await asyncio.to_thread(docker, "create", "--name", name, docker.image, "ls")
+    hosts = await asyncio.to_thread(docker, "network", "inspect", "--format", "{{.Id}}", "host")
+    for joined, forbidden in ((network, True), (ordinary, False), (hosts.strip(), True)):
+        assert await forbids(engine, f"docker run --network {joined} {docker.image} ls") == forbidden
+        assert await forbids(engine, f"docker network connect {joined} {name}") == forbidden
+    assert not await forbids(engine, f"docker network connect bridge {name}")
+    assert not await forbids(engine, f"docker network rm {network}")
+
+
+async def test_a_container_with_an_engines_address_hands_nothing_on(engine: Engine, docker: Docker) -> None:
+    name = docker.name()
+    variables = ("-e", "DOCKER_HOST=tcp://10.0.0.1:2375", "-e", "LD_LIBRARY_PATH=/lib")
+    await asyncio.to_thread(docker, "create", "--name", name, *variables, docker.image, "ls")
+    (target,) = await engine.resolve(parse(f"docker start {name}"))
+    assert target.privileges == ("engine's address in DOCKER_HOST",)
+    assert await forbids(engine, f"docker start {name}")
 
 
 async def test_a_disguised_volume_shows_on_its_container_and_by_itself(engine: Engine, docker: Docker) -> None:
