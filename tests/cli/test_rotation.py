@@ -129,6 +129,23 @@ async def test_passwords_settle_wherever_their_change_and_its_settling_are_cut_o
         assert number > len(ROLES)
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["forgotten", "finished"])
+async def test_passwords_settle_where_an_older_version_began_with_the_superusers(instance: Instance, *, known: bool):
+    site, superusers = LocalSite(instance, {}), instance.directory / "secrets" / f"db-{SUPERUSER}"
+    with EmbeddedPostgres(instance.postgres, passwords=instance.passwords()) as server:
+        await server.prepare()
+        new = await site.stage_passwords()
+        staged = superusers.with_name(f"{superusers.name}.next")
+        if known:
+            await site.execute(passwords.statements(new))
+            staged.replace(superusers)
+        else:
+            staged.unlink()
+        await settled(instance)
+        assert await hold(instance)
+        assert (instance.passwords() == new) is known
+
+
 async def test_a_rotation_of_passwords_goes_on_wherever_it_was_cut_off(instance: Instance, cut: Callable[[int], None]):
     site, number, done = LocalSite(instance, {}), 0, False
     with EmbeddedPostgres(instance.postgres, passwords=instance.passwords()) as server:

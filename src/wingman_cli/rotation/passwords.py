@@ -66,12 +66,16 @@ def adopt(instance: Instance) -> None:
 
 
 async def settle_passwords(instance: Instance, server: EmbeddedPostgres) -> None:
-    """Finish or forget a change that was cut off: the superuser's password tells which it was."""
-    staged = _next(instance, SUPERUSER)
-    if not staged.exists():
+    """Finish or forget a change that was cut off: the superuser's password tells which it was.
+
+    Where an older version adopted or forgot that one first, any other that it left tells it as well.
+    """
+    left = [role for role in (SUPERUSER, *OTHERS) if _next(instance, role).exists()]
+    if not left:
         return
+    staged = _next(instance, left[0]).read_text("ascii")
     try:
-        connection = await Connection(server.host, SUPERUSER, "postgres", staged.read_text("ascii")).connect()
+        connection = await Connection(server.host, left[0], "postgres", staged).connect()
     except SettingInvalid:
         for role in (*OTHERS, SUPERUSER):
             _next(instance, role).unlink(missing_ok=True)
