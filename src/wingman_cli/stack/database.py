@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from wingman_cli.audit import FAR
 from wingman_cli.backup.progress import counting
 from wingman_cli.stack.compose import Compose
-from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.environment import MIGRATION, Environment
 from wingman_core.errors import Code, LogCorrupt, Unavailable
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class StackDatabase:
             older = ("--against", "/verify/older") if note else ()
             try:
                 said = self.compose(
-                    *("run", "--rm", "--no-deps", "-T", "--volume", f"{place}:/verify:ro", "migrate"),
+                    *("run", "--rm", "--no-deps", "-T", "--volume", f"{place}:/verify:ro", MIGRATION),
                     *("wingman", "audit", "verify", "--json", "--progress", "--verifier-key", "/verify/key", *older),
                     heard=heard,
                 )

@@ -19,6 +19,8 @@ SERVICES: Final[Mapping[str, str]] = {
 }
 """What compose calls each service, and its part of the container's name."""
 BOT: Final = "telegram-bot"
+MIGRATION: Final = "migrate"
+"""The service that runs once before others start, and ends."""
 PORTS: Final[Mapping[str, int]] = {"test": 8101, "prd": 5001}
 COMPOSE_FILES: Final[Mapping[str, str]] = {"test": "docker-compose.yml", "prd": "docker-compose.prd.yml"}
 

@@ -14,7 +14,7 @@ import httpx
 
 from wingman_cli.stack.compose import STOPPED, Compose, states_of
 from wingman_cli.stack.deployment import Deployment, hand_over
-from wingman_cli.stack.environment import BOT, SERVICES, Environment
+from wingman_cli.stack.environment import BOT, MIGRATION, SERVICES, Environment
 from wingman_cli.stack.keys import make_keys
 from wingman_cli.stack.machine import Machine
 from wingman_cli.stack.secrets_file import ensure_test_secrets, read, require_strong, services_of, wants_bot
@@ -95,6 +95,8 @@ class Stack:
         self._prepare()
         compose = self.compose()
         hand_over(self._environment, compose.docker)
+        # Whoever starts a service has this one run before it, with the password that its container was made with.
+        compose("up", "--no-start", "--no-build", "--no-deps", MIGRATION)
         for service in services:
             self._start(compose, [service], "--force-recreate", "--no-deps")
         _until_healthy(self.address())
@@ -133,7 +135,7 @@ class Stack:
         try:
             compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(READY_LIMIT), *options, *services)
         except Unavailable as error:
-            words = [error.message, *_last_words(compose, (*services, "migrate"))]
+            words = [error.message, *_last_words(compose, (*services, MIGRATION))]
             hint = f"docker logs {self._environment.container(services[-1])} tells more"
             raise Unavailable(error.code, "\n".join(words), hint=hint) from error
 
