@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from operator import add
 from pathlib import Path
 
 import asyncpg
@@ -51,6 +52,8 @@ ROWS = 7_000
 APPENDS = "appends"
 WHOLE = 1_000_000
 EXECUTIONS = 250
+TURN = 10
+"""Calls of one kind before the next kind's turn."""
 CONCURRENT = 1_500
 CALLERS = 16
 BEYOND, MANY, IDLE, VERIFIED, MEMORY, PROOF = 3, 250, 120, 50_000, 150, 5
@@ -206,16 +209,17 @@ async def appending(server: EmbeddedPostgres) -> Figure:
 def executing(site: Site) -> tuple[list[Figure], dict[str, list[float]]]:
     """One execution beside the docker binary and the floor; many at once; what the gateway holds when idle."""
     idle = site.gateway.memory_info().rss / 1e6
-    found = site.measure("rounds", times=EXECUTIONS, warm=EXECUTIONS // 5)
-    floor = [raw + commits for raw, commits in zip(found["aiodocker"], found["commits"], strict=True)]
-    each = (found["execute"], found["binary"], floor, found["call"])
-    execute, binary, least, call = (statistics.median(seconds) * 1000 for seconds in each)
+    found, cold = (site.measure("rounds", times=EXECUTIONS, warm=EXECUTIONS // 5, turn=turn) for turn in (TURN, 1))
+    floor, cold_floor = (list(map(add, each["aiodocker"], each["commits"])) for each in (found, cold))
+    each = (found["execute"], found["binary"], floor, found["call"], cold["execute"], cold_floor)
+    execute, binary, least, call, after, least_after = (statistics.median(seconds) * 1000 for seconds in each)
     rates = [site.measure("concurrent", times=CONCURRENT, callers=CALLERS)["rate"] for _ in range(3)]
     many = statistics.median(rates)
     beyond, rest = execute - least, "aiodocker, two commits"
     figures = [
         Figure("(a) one `inspect`, p50", execute, "ms", "docker binary", binary, "a fifth", 5 * execute <= binary),
         Figure("(a) beyond the floor, p50", beyond, "ms", rest, least, "3 ms", beyond <= BEYOND),
+        Figure("one `inspect`, each behind a run of the docker binary", after, "ms", rest, least_after),
         Figure("a call that does nothing, p50", call, "ms"),
         Figure(f"(b) executions, {CALLERS} callers", many, "/s", "one caller", 1000 / execute, "250 /s", many >= MANY),
         Figure("(f) idle gateway, resident", idle, "MB", bound="120 MB", holds=idle < IDLE),

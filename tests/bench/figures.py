@@ -70,7 +70,9 @@ Measured on {machine}.
 ![How long an execution takes, beside the docker binary and the floor](performance-latency.svg)
 
 The floor is what no gateway can do without: the engine's own answer through aiodocker, and two bare commits, one after
-the other, of a row of a record's size.
+the other, of a row of a record's size. The gateway, the docker binary and what the floor is made of have ten calls at a
+time, in turns. Where each execution follows a run of the docker binary instead, it finds the processor's caches
+emptied, as the floor does.
 
 ![Rates beside their baselines](performance-rates.svg)
 

@@ -1,8 +1,8 @@
 """The client of the measurements: ``python -m tests.bench.measuring WHAT JSON`` prints what it found as JSON.
 
-``rounds`` goes through the baselines and the gateway in turns, so that whatever else the machine does meets all of
-them; ``concurrent`` has so many callers execute at once; ``proofs`` asks for inclusion proofs, beside the bare read of
-a row.
+``rounds`` goes through the gateway and the baselines in turns of a few calls each, so that whatever else the machine
+does meets all of them; ``concurrent`` has so many callers execute at once; ``proofs`` asks for inclusion proofs, beside
+the bare read of a row.
 """
 
 import asyncio
@@ -107,7 +107,10 @@ async def timed(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def rounds(known: dict[str, Any], client: Client) -> dict[str, list[float]]:
-    """Return the seconds of each execution, and of each baseline beside it."""
+    """Return the seconds of each execution, and of each baseline beside it, ``turn`` calls of each at a time.
+
+    A turn of one has every execution begin with what a run of the docker binary left of the processor's caches.
+    """
     docker = aiodocker.Docker(known["engine"])
     bare = await asyncpg.connect(known["database"], password=known["password"])
     await bare.execute(BARE)
@@ -125,14 +128,17 @@ async def rounds(known: dict[str, Any], client: Client) -> dict[str, list[float]
     async def raw() -> None:
         await docker.containers.get(known["container"])
 
-    for number in range(known["times"]):
-        seconds = await timed(partial(client.execute, client.token()))
-        baselines = {"binary": binary, "call": client.call, "aiodocker": raw, "commits": commits}
-        others = {name: await timed(work) for name, work in baselines.items()}
-        if number >= known["warm"]:
-            found["execute"].append(seconds)
-            for name, value in others.items():
-                found[name].append(value)
+    async def execute() -> None:
+        await client.execute(spare.pop())
+
+    spare: list[str] = []
+    turns = {"execute": execute, "binary": binary, "call": client.call, "aiodocker": raw, "commits": commits}
+    for number in range(0, known["times"], known["turn"]):
+        spare = [client.token() for _ in range(known["turn"])]
+        for name, work in turns.items():
+            seconds = [await timed(work) for _ in range(known["turn"])]
+            if number >= known["warm"]:
+                found[name].extend(seconds)
     await docker.close()
     await bare.close()
     return found

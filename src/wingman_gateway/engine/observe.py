@@ -99,7 +99,10 @@ async def _images(connection: Connection, op: ImagesOperation, now: datetime) ->
 
 
 async def _inspect(connection: Connection, op: InspectOperation, targets: Sequence[Target]) -> str:
-    found = await asyncio.gather(*(_inspect_one(connection, op, target) for target in targets))
+    if len(targets) == 1:  # the common case, without a task of its own
+        found = [await _inspect_one(connection, op, targets[0])]
+    else:
+        found = await asyncio.gather(*(_inspect_one(connection, op, target) for target in targets))
     if op.format == "json":
         return "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in found)
     return indented(found) + "\n"
