@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
-from wingman_core.command import Compose, ComposeFiles, Operation, Prune, references
+from wingman_core.command import Compose, ComposeFiles, Operation, Prune, RmiOperation, references
 from wingman_core.observation import ContainerState, PathState
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
@@ -24,6 +24,7 @@ from wingman_gateway.engine.connection import Connection, EngineRefused, Span, n
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress, Testimony
 from wingman_gateway.engine.expected_time import expected_time
 from wingman_gateway.engine.fleet import Fleet, fleet_of
+from wingman_gateway.engine.image_names import names_that_go
 from wingman_gateway.engine.perform import LIMITS, Performer
 from wingman_gateway.engine.preview import preview
 from wingman_gateway.engine.requirements import unsupported
@@ -112,6 +113,8 @@ class Engine:
             return await self._projects.resolve(op)
         if isinstance(op, Compose):
             return await resolve(self._connection, await members(self._connection, op))
+        if isinstance(op, RmiOperation):
+            return await resolve(self._connection, await names_that_go(self._connection, op))
         return await resolve(self._connection, references(op))
 
     async def blast_radius(self, op: Operation, targets: Sequence[Target]) -> BlastRadius:

@@ -2,11 +2,12 @@
 
 Guarantees: what is created carries the execution's id in a label, so that it can be found after a crash; several
 objects are done one after the other, and what the engine refuses for one does not stop the others. An image's name
-is taken off only while it leads to the image that was resolved: the Engine API knows no other way to name a name.
+is taken off only while it leads to the image that was resolved: the Engine API knows no other way to name a name. All
+names of an image go only while they are those that were resolved.
 """
 
 import ipaddress
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final, assert_never
 
 from wingman_core.command import (
@@ -28,6 +29,7 @@ from wingman_gateway.engine.act import refusal, repository_and_tag
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.create import EXECUTION_LABEL, Peers, create_body
 from wingman_gateway.engine.events import Event, Exit, Output
+from wingman_gateway.engine.image_names import names_of
 
 ObjectAct = (
     CreateOperation
@@ -159,11 +161,15 @@ def update_body(op: UpdateOperation) -> JSON:
 
 async def _rmi(connection: Connection, op: RmiOperation, targets: Sequence[Target]) -> AsyncGenerator[Event]:
     code = 0
-    for target in targets:
-        params = {"force": str(int(op.force)), "noprune": str(int(op.no_prune))}
+    named = {target.reference.name: target for target in targets}
+    params = {"force": str(int(op.force)), "noprune": str(int(op.no_prune))}
+    for name in op.images:
         try:
-            await still_named(connection, target.reference.name, target.id)
-            gone = await connection.ask("DELETE", f"images/{segment(target.reference.name)}", params=params, limit=None)
+            if target := named.get(name):
+                await still_named(connection, name, target.id)
+            else:  # an id, whose image's names are the targets
+                await no_more_names(connection, name, named)
+            gone = await connection.ask("DELETE", f"images/{segment(name)}", params=params, limit=None)
         except EngineRefused as error:
             code = 1
             yield refusal(error)
@@ -177,6 +183,15 @@ async def still_named(connection: Connection, name: str, image_id: str) -> None:
     found = await connection.ask("GET", f"images/{segment(name)}/json")
     if found["Id"] != image_id:
         raise EngineRefused(CONFLICT, f"{name} names another image by now")
+
+
+async def no_more_names(connection: Connection, image_id: str, known: Mapping[str, Target]) -> None:
+    """Raise ``EngineRefused`` where an image has other names by now than those that were shown as what goes."""
+    found = await connection.ask("GET", f"images/{segment(image_id)}/json")
+    if found["Id"] not in {target.id for target in known.values()}:
+        raise EngineRefused(CONFLICT, f"{image_id} is another image by now")
+    if more := [name for name in names_of(found) if name not in known]:
+        raise EngineRefused(CONFLICT, f"{image_id} is named {', '.join(more)} as well by now")
 
 
 def removed_lines(gone: Sequence[JSON], untagged: str, deleted: str) -> str:

@@ -22,6 +22,7 @@ from wingman_core.command import (
 from wingman_core.target import Target
 from wingman_core.verdict import BlastRadius
 from wingman_gateway.engine.connection import JSON, Connection
+from wingman_gateway.engine.image_names import named_by_id, tags_of
 from wingman_gateway.engine.object_acts import ObjectAct, update_body
 
 MOST_NAMED: Final = 50
@@ -99,8 +100,8 @@ async def _of_rmi(connection: Connection, targets: Sequence[Target]) -> BlastRad
     gone: list[Target] = []
     named: list[Target] = []
     for target, image in zip(targets, found, strict=True):
-        others = [each for each in image.get("RepoTags") or () if each not in taken]
-        (named if others and not target.id.endswith(target.reference.name) else gone).append(target)
+        others = [each for each in tags_of(image) if each not in taken]
+        (named if others and not named_by_id(image, target.reference.name) else gone).append(target)
     users = await _users(connection, "image", targets)
     radius = _of_removal("Deletes the image", gone, users) if gone else BlastRadius("", reversible=True)
     names = ", ".join(target.reference.name for target in named)

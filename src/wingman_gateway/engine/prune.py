@@ -12,6 +12,7 @@ from wingman_core.target import Kind, Target
 from wingman_gateway.engine.act import refusal
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.events import Event, Exit, Output
+from wingman_gateway.engine.image_names import tags_of
 from wingman_gateway.engine.object_acts import removed_lines
 from wingman_gateway.engine.object_reads import filters_of
 from wingman_gateway.engine.tables import human_size
@@ -70,7 +71,7 @@ async def _remove(connection: Connection, target: Target) -> str:
 async def _remove_image(connection: Connection, image_id: str) -> str:
     """Remove an image by its names, or by its id where it has none; the last name takes the image with it."""
     found = await connection.ask("GET", f"images/{image_id}/json")
-    names = [each for each in found.get("RepoTags") or () if each != "<none>:<none>"]
+    names = tags_of(found)
     names += [each for each in found.get("RepoDigests") or () if each != "<none>@<none>"]
     gone: list[JSON] = []
     for name in names or [image_id]:

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 from wingman_core.errors import Code, TargetRefused, Unavailable
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
+from wingman_gateway.engine.image_names import named_by_id, tags_of
 from wingman_gateway.engine.privileges import (
     PLAIN_RUNTIMES,
     container_privileges,
@@ -130,10 +131,8 @@ async def _brought_along(connection: Connection, image: JSON, *, runs: bool) -> 
 
 def _name_of(image: JSON, name: str) -> str:
     """Return the name as it was given; for an id, or a part of one, the first of the tags that people know it by."""
-    tags = [each for each in image.get("RepoTags") or () if each != "<none>:<none>"]
-    digits = str(image["Id"]).removeprefix("sha256:")
-    is_id = digits.startswith(name.removeprefix("sha256:")) and not {name, f"{name}:latest"} & set(tags)
-    return tags[0] if is_id and tags else name
+    tags = tags_of(image)
+    return tags[0] if tags and named_by_id(image, name) else name
 
 
 def _registry_digest(name: str, known: Sequence[str]) -> str:

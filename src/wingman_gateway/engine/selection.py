@@ -23,6 +23,7 @@ from wingman_core.command import (
 from wingman_core.errors import Code, TargetRefused
 from wingman_core.target import Kind, Reference
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused
+from wingman_gateway.engine.image_names import tags_of
 from wingman_gateway.engine.observe import timestamp
 from wingman_gateway.engine.stamps import engine_time
 
@@ -165,13 +166,9 @@ async def _images(
         each["Id"]
         for each in listed
         if each["Id"] not in used
-        and (everything or not _tags(each))
+        and (everything or not tags_of(each))
         and filters.take(each.get("Labels"), datetime.fromtimestamp(each["Created"], UTC))
     )
-
-
-def _tags(image: JSON) -> list[str]:
-    return [each for each in image.get("RepoTags") or () if each != "<none>:<none>"]
 
 
 async def _one(connection: Connection, path: str) -> JSON | None:

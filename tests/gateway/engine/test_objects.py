@@ -2,16 +2,19 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
 from tests.gateway.engine.conftest import Docker, perform
 from wingman_core.command import parse
 from wingman_core.errors import Code, TargetRefused
-from wingman_core.target import Target
-from wingman_core.verdict import BlastRadius
+from wingman_core.target import Target, targets_digest
+from wingman_core.verdict import BlastRadius, Forbidden
 from wingman_gateway.engine import Engine
 from wingman_gateway.engine.engine_info import info_text, version_text
+from wingman_gateway.policy import Policy
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -141,6 +144,40 @@ async def test_a_name_that_moved_is_not_taken_off_another_image(engine: Engine, 
     assert "names another image by now" in ran.stderr
     assert docker("images", "-q", "--no-trunc", tag).strip() == other
     docker("rmi", tag)
+
+
+async def test_every_name_that_goes_with_an_id_is_judged_shown_and_bound(engine: Engine, docker: Docker) -> None:
+    first, wingmans, later = f"{docker.name('a')}:1", f"wingman-gateway-{docker.name('b')}:1", f"{docker.name('c')}:1"
+    made = docker("commit", docker.run(), first).strip()
+    by_id = f"docker rmi --force {made.removeprefix('sha256:')[:12]}"
+    one = await engine.resolve(parse(by_id))
+    docker("tag", made, wingmans)
+    op, policy = parse(by_id), Policy.load(Path(str(resources.files("wingman_gateway") / "policies")), "test")
+    targets = await engine.resolve(op)
+    assert [target.name for target in targets] == [first, wingmans]
+    assert targets_digest(targets) != targets_digest(one)
+    assert (await engine.blast_radius(op, targets)).summary == f"Deletes the image {first}, {wingmans}."
+    verdict = policy.verdict(op, targets, "worker")
+    assert isinstance(verdict, Forbidden)
+    assert verdict.policies == ("wingman-image",)
+    docker("tag", made, later)
+    ran = await perform(engine, by_id, targets=targets)
+    assert (ran.code, docker("images", "-q", "--no-trunc", later).strip()) == (1, made)
+    assert f"is named {later} as well by now" in ran.stderr
+    ran = await perform(engine, by_id)
+    assert (ran.code, ran.stdout.count("Untagged:"), ran.stdout.count(f"Deleted: {made}")) == (0, 3, 1)
+
+
+async def test_without_force_an_image_of_several_names_stays(engine: Engine, docker: Docker) -> None:
+    tags = [f"{docker.name('a')}:1", f"{docker.name('b')}:1"]
+    made = docker("commit", docker.run(), tags[0]).strip()
+    docker("tag", made, tags[1])
+    short = made.removeprefix("sha256:")[:12]
+    assert (await shown(engine, f"docker rmi {short}")).summary == f"Deletes the image {short}."
+    ran = await perform(engine, f"docker rmi {short}")
+    assert ran.code == 1
+    assert "must be forced" in ran.stderr
+    docker("rmi", *tags)
 
 
 async def test_a_tag_that_another_image_has_is_shown_and_bound(engine: Engine, docker: Docker) -> None:
