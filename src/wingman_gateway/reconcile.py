@@ -9,6 +9,7 @@ is no answer, is asked about again later, and holds up no other.
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -89,12 +90,12 @@ class Reconciler:
         # Whatever began while the log was read is this process's own to answer for, too.
         running = before | self._running()
         open_now = [intent for intent in intents if intent.execution_id not in running]
+        self._open_since = _oldest(found, running)
         if not self._journal.empty():
             # An execution ended between the two reads: its own outcome goes first, in the next run.
             return False
         closed = {intent.execution_id for intent in open_now if await self._reconcile(intent)}
-        left = [intent for intent in found if intent.execution_id not in running | closed]
-        self._open_since = datetime.fromisoformat(left[0].created_at) if left else None
+        self._open_since = _oldest(found, running | closed)
         return len(closed) == len(open_now)
 
     async def _replay(self) -> None:
@@ -166,6 +167,12 @@ class Reconciler:
                 self._log.warning("an execution is asked about again", execution=intent.execution_id, error=str(error))
                 return Testimony("RUNNING", None, "{}")
             return _nobody_knows(error)
+
+
+def _oldest(found: Sequence[AuditRecord], besides: AbstractSet[str]) -> datetime | None:
+    """Return when the first INTENT began, some executions aside; they come oldest first."""
+    began = (intent.created_at for intent in found if intent.execution_id not in besides)
+    return next(map(datetime.fromisoformat, began), None)
 
 
 def target_of(identity: str) -> Target:

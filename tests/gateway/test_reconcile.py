@@ -1,6 +1,6 @@
 """What did not reach the log is brought there once; what nobody saw is asked of Docker, never run again."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from wingman_core.command import parse
 from wingman_core.errors import Code, Unavailable
 from wingman_core.target import Reference, Target
 from wingman_gateway.audit_log import AuditLog
-from wingman_gateway.audit_store import AuditStore, open_pool
+from wingman_gateway.audit_store import AuditStore, Pool, open_pool
 from wingman_gateway.engine import EngineRefused, events
 from wingman_gateway.journal import Journal
 from wingman_gateway.reconcile import Reconciler, target_of
@@ -26,42 +26,50 @@ from wingman_gateway.records import Attempt, Records
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-async def store(database: Database) -> AsyncIterator[AuditStore]:
-    pool = await open_pool(database.dsn("wingman_gateway"), database.passwords["wingman_gateway"])
-    store = AuditStore(pool, origin="wingman/test/log1", key=Ed25519PrivateKey.generate())
-    await store.start()
-    yield store
-    await store.close()
-    pool.terminate()
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(tmp_path / "journal") as opened:
-        yield opened
-
-
 class Site:
-    """A reconciler and what it works on."""
+    """A reconciler, the log as it sees it, and what else it works on."""
 
-    def __init__(self, engine: FakeEngine, store: AuditStore, journal: Journal) -> None:
-        self.engine, self.store, self.journal = engine, store, journal
+    def __init__(self, engine: FakeEngine, pool: Pool, journal: Journal) -> None:
+        self.engine, self.journal = engine, journal
+        self.store = AuditStore(pool, origin="wingman/test/log1", key=Ed25519PrivateKey.generate())
+        self.entries = AuditLog(pool)
         self.running: set[str] = set()
         self.now = NOW
         self.number = 0
+        self.told: list[MutableMapping[str, Any]] = []
+        self.take = self.store.append
+        self.look: Callable[[], Awaitable[tuple[AuditRecord, ...]]] = self.store.open_intents
         self.reconciler = self.of("gateway")
 
     def of(self, gateway: str, journal: str = "") -> Reconciler:
         return Reconciler(
             engine=self.engine,
-            audit=self.store,
-            entries=AuditLog(self.store._pool),
+            audit=self,
+            entries=self.entries,
             journal=self.journal,
             records=Records("test", gateway, journal=journal, now=lambda: self.now),
             running=lambda: frozenset(self.running),
-            log=structlog.wrap_logger(structlog.PrintLogger()),
+            log=structlog.wrap_logger(structlog.PrintLogger(), processors=[self.hear]),
         )
+
+    def hear(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+        self.told.append(event)
+        return str(event)
+
+    async def append(self, record: AuditRecord) -> int:
+        return await self.take(record)
+
+    async def open_intents(self) -> tuple[AuditRecord, ...]:
+        return await self.look()
+
+    def journaled_meanwhile(self, intent: AuditRecord) -> Callable[[], Awaitable[tuple[AuditRecord, ...]]]:
+        """Read the log as late as the outcome of an execution goes into the journal."""
+
+        async def look() -> tuple[AuditRecord, ...]:
+            self.journal.keep(concluded(intent).to_bytes())
+            return await self.store.open_intents()
+
+        return look
 
     async def intent(
         self,
@@ -85,9 +93,19 @@ class Site:
         return [intent.execution_id for intent in await self.store.open_intents()]
 
 
+def concluded(intent: AuditRecord, *, exit_code: int | None = None) -> AuditRecord:
+    return intent.concluded(RecordKind.RESULT, "FAILED", "2030-01-01T00:00:00.000000Z", exit_code=exit_code)
+
+
 @pytest.fixture
-def site(engine: FakeEngine, store: AuditStore, journal: Journal) -> Site:
-    return Site(engine, store, journal)
+async def site(engine: FakeEngine, database: Database, tmp_path: Path) -> AsyncIterator[Site]:
+    pool = await open_pool(database.dsn("wingman_gateway"), database.passwords["wingman_gateway"])
+    with Journal(tmp_path / "journal") as journal:
+        site = Site(engine, pool, journal)
+        await site.store.start()
+        yield site
+        await site.store.close()
+    pool.terminate()
 
 
 async def test_an_open_intent_is_closed_with_what_docker_testifies(site: Site):
@@ -131,29 +149,18 @@ async def test_another_gateways_intents_are_left_to_it(site: Site):
     assert await site.open() == ["exe_2", "exe_3"]
 
 
-async def test_of_two_outcomes_the_one_in_the_log_is_told(site: Site, monkeypatch: pytest.MonkeyPatch):
-    append, told = site.store.append, list[dict[str, Any]]()
-
+async def test_of_two_outcomes_the_one_in_the_log_is_told(site: Site):
     async def late(record: AuditRecord) -> int:
-        await append(replace(record, outcome="FAILED"))  # by another gateway of the same name
-        return await append(record)
+        await site.store.append(replace(record, outcome="FAILED"))  # by another gateway of the same name
+        return await site.store.append(record)
 
-    def keep(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-        told.append(dict(event))
-        return event
-
-    site.reconciler._log = structlog.wrap_logger(
-        structlog.PrintLogger(), processors=[keep, structlog.processors.JSONRenderer()]
-    )
     await site.intent()
     await site.intent("docker stop db")
-    site.running = {"exe_2"}
-    monkeypatch.setattr(site.store, "append", late)
+    site.running, site.take = {"exe_2"}, late
     assert await site.reconciler.run()
-    monkeypatch.undo()
-    site.running.clear()
+    site.running, site.take = set(), site.store.append
     assert await site.reconciler.run()
-    assert [(each["event"], each["outcome"], each["position"]) for each in told] == [
+    assert [(each["event"], each["outcome"], each["position"]) for each in site.told] == [
         ("an execution had its outcome already", "FAILED", 2),
         ("an execution was reconciled", "SUCCEEDED", 3),
     ]
@@ -184,11 +191,11 @@ async def test_how_long_the_oldest_has_been_open_is_known(site: Site):
     site.engine.refusing[hung.execution_id] = Unavailable(Code.ENGINE_UNAVAILABLE, "no answer in time")
     assert not await site.reconciler.run()
     assert (site.reconciler.left_open, open_seconds()) == (1, 61)
-    await site.store.append(
-        lost.concluded(RecordKind.RECONCILED, "UNKNOWN", "2030-01-01T00:00:00.000000Z", evidence="{}")
-    )
+    await site.store.append(concluded(lost))
+    site.look = site.journaled_meanwhile(await site.intent())
     assert not await site.reconciler.run()
     assert (site.reconciler.left_open, open_seconds()) == (0, 2)
+    site.look = site.store.open_intents
     site.engine.refusing.clear()
     assert await site.reconciler.run()
     assert open_seconds() == 0  # what this process runs is no matter of reconciliation
@@ -196,7 +203,7 @@ async def test_how_long_the_oldest_has_been_open_is_known(site: Site):
 
 async def test_the_journal_goes_first_in_order_and_once(site: Site):
     intents = [await site.intent() for _ in range(3)]
-    results = [intent.concluded(RecordKind.RESULT, "FAILED", "2030-01-01T00:00:00.000000Z") for intent in intents]
+    results = [concluded(intent) for intent in intents]
     for result in (results[1], results[0], results[1]):
         site.journal.keep(result.to_bytes())
     site.journal.note("exe_1", "exec_id", "1")
@@ -209,18 +216,9 @@ async def test_the_journal_goes_first_in_order_and_once(site: Site):
 
 
 async def test_an_outcome_that_is_journaled_in_the_meantime_wins(site: Site):
-    intent = await site.intent()
-    result = intent.concluded(RecordKind.RESULT, "FAILED", "2030-01-01T00:00:00.000000Z", exit_code=9)
-    kept = site.journal.kept
-
-    def kept_too_early() -> Iterator[tuple[int, bytes]]:
-        before = list(kept())
-        site.journal.keep(result.to_bytes())
-        site.journal.kept = kept  # type: ignore[method-assign]
-        yield from before
-
-    site.journal.kept = kept_too_early  # type: ignore[method-assign]
+    site.look = site.journaled_meanwhile(await site.intent())
     assert not await site.reconciler.run()
+    site.look = site.store.open_intents
     assert site.engine.asked == []
     assert await site.reconciler.run()
     assert site.engine.asked == []
@@ -229,9 +227,7 @@ async def test_an_outcome_that_is_journaled_in_the_meantime_wins(site: Site):
 
 async def test_an_outcome_that_the_log_cannot_hold_stops_no_other(site: Site, tmp_path: Path):
     intents = [await site.intent() for _ in range(2)]
-    unfit, good = (
-        intent.concluded(RecordKind.RESULT, "FAILED", "2030-01-01T00:00:00.000000Z", exit_code=9) for intent in intents
-    )
+    unfit, good = (concluded(intent, exit_code=9) for intent in intents)
     damaged = unfit.to_bytes().replace(b'"exit_code":9', b'"exit_code":3221225786')
     for data in (damaged, good.to_bytes()):
         site.journal.keep(data)
@@ -247,8 +243,7 @@ async def test_a_testimony_of_more_than_32_bits_is_recorded_all_the_same(site: S
     site.engine.testimony = events.Testimony("FAILED", 1 << 40, f'{{"exit_code":{1 << 40}}}')
     assert await site.reconciler.run()
     assert await site.open() == []
-    again = intent.concluded(RecordKind.RECONCILED, "UNKNOWN", "2030-01-01T00:00:00.000000Z", evidence="{}")
-    assert await site.store.append(again) == 1
+    assert await site.store.append(concluded(intent)) == 1
 
 
 async def test_without_an_engine_it_waits(site: Site):
@@ -293,18 +288,16 @@ async def test_an_answer_that_nobody_foresaw_stops_no_other(site: Site):
     assert await site.open() == ["exe_1"]
 
 
-async def test_what_begins_while_the_log_is_read_is_left_alone(site: Site, monkeypatch: pytest.MonkeyPatch):
-    read = site.store.open_intents
-
+async def test_what_begins_while_the_log_is_read_is_left_alone(site: Site):
     async def begun_meanwhile() -> tuple[AuditRecord, ...]:
         intent = await site.intent()
         site.running.add(intent.execution_id)
-        return await read()
+        return await site.store.open_intents()
 
-    monkeypatch.setattr(site.store, "open_intents", begun_meanwhile)
+    site.look = begun_meanwhile
     assert await site.reconciler.run()
     assert site.engine.asked == []
-    assert await read() != ()
+    assert await site.open() == ["exe_1"]
 
 
 async def test_one_that_the_engine_does_not_answer_for_holds_up_no_other(site: Site):
@@ -331,13 +324,13 @@ async def test_damaged_notes_are_not_taken_for_an_answer_and_hold_up_no_other(si
     assert await site.open() == []
 
 
-async def test_a_log_that_takes_no_record_ends_the_run(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_a_log_that_takes_no_record_ends_the_run(site: Site):
     await site.intent()
 
     async def refuse(_record: AuditRecord) -> int:
         raise Unavailable(Code.DATABASE_UNAVAILABLE, "gone")
 
-    monkeypatch.setattr(site.store, "append", refuse)
+    site.take = refuse
     with pytest.raises(Unavailable, match="gone"):
         await site.reconciler.run()
 
