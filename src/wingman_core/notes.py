@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -53,6 +54,7 @@ class VerifierKey:
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public).decode('ascii')}"
 
 
+@lru_cache(maxsize=16)
 def verifier_key_of(name: str, private: Ed25519PrivateKey) -> VerifierKey:
     """Return the verifier key for what ``private`` signs under ``name``; raise ``LogCorrupt`` for an unfit name."""
     return VerifierKey(name, private.public_key().public_bytes_raw())

@@ -182,8 +182,10 @@ class AuditStore:
         """Commit a batch and tell each waiter its own answer; the writer itself never fails."""
         answers: Sequence[int | WingmanError]
         try:
-            async with asyncio.timeout(self._commit_seconds):
-                plan = await self._commit(batch)
+            async with asyncio.timeout(self._commit_seconds), self._pool.acquire() as connection:
+                plan = await self._commit(connection, batch)
+                self._frontier = plan.frontier
+                _tell(batch, plan.answers)  # before the connection goes back: that takes time as well
         except UNFIT as error:
             if len(batch) > 1:  # one of them alone is at fault
                 for waiting in batch:
@@ -195,26 +197,24 @@ class AuditStore:
         except Exception as error:  # noqa: BLE001 - whatever the driver raises, the next batch has its chance
             answers = [_unavailable(type(error).__name__)] * len(batch)
         else:
-            answers, self._frontier = plan.answers, plan.frontier
             self._committed(len(batch), time.monotonic() - batch[0].since)
-        for waiting, answer in zip(batch, answers, strict=True):
-            waiting.tell(answer)
+            return
+        _tell(batch, answers)
 
-    async def _commit(self, batch: Sequence[Waiting]) -> Plan:
-        async with self._pool.acquire() as connection:
-            # 1. Mostly nobody else has appended, and nobody has lost: then one round trip is all.
-            if plan := await self._at_once(connection, batch):
-                return plan
-            async with connection.transaction():
-                # 2. One appender at a time, until this transaction ends.
-                await connection.execute(LOCK_LOG)
-                # 3. The head, and whether it is the one that was signed.
-                frontier = await self._read_frontier(connection)
-                # 4. Who has lost already: known under the lock, so that one loser does not abort the others.
-                plan = planned(batch, frontier, await read_ledger(connection, [waiting.record for waiting in batch]))
-                if plan.rows and not await self._append(connection, frontier, plan):
-                    raise _corrupt("its head is not the one that was just read", frontier.size)
-                return plan
+    async def _commit(self, connection: Connection, batch: Sequence[Waiting]) -> Plan:
+        # 1. Mostly nobody else has appended, and nobody has lost: then one round trip is all.
+        if plan := await self._at_once(connection, batch):
+            return plan
+        async with connection.transaction():
+            # 2. One appender at a time, until this transaction ends.
+            await connection.execute(LOCK_LOG)
+            # 3. The head, and whether it is the one that was signed.
+            frontier = await self._read_frontier(connection)
+            # 4. Who has lost already: known under the lock, so that one loser does not abort the others.
+            plan = planned(batch, frontier, await read_ledger(connection, [waiting.record for waiting in batch]))
+            if plan.rows and not await self._append(connection, frontier, plan):
+                raise _corrupt("its head is not the one that was just read", frontier.size)
+            return plan
 
     async def _at_once(self, connection: Connection, batch: Sequence[Waiting]) -> Plan | None:
         """Append the batch as if nobody had lost; None where it was not taken: who lost is known behind the lock."""
@@ -256,6 +256,11 @@ class AuditStore:
         if size and frontier.root() != head["root"]:
             raise _corrupt("the stored nodes do not have the checkpoint's root", size)
         return frontier
+
+
+def _tell(batch: Sequence[Waiting], answers: Sequence[int | WingmanError]) -> None:
+    for waiting, answer in zip(batch, answers, strict=True):
+        waiting.tell(answer)
 
 
 async def _read_peaks(connection: Connection, size: int) -> tuple[bytes, ...]:
