@@ -2,7 +2,7 @@
 
 Guarantees: what was read last and could be used stays in force until the files say something else that can be used as a
 whole; a call sees one state of each. Files that cannot be used are read at every look until they can, and told once for
-each state of theirs. Does not: follow the key that signs checkpoints (a log has one at a time).
+each time that they come to a state. Does not: follow the key that signs checkpoints (a log has one at a time).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 T = TypeVar("T")
-Stamp = tuple[tuple[str, int, int, int, int], ...]
+Stamp = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Watched(Generic[T]):
         try:
             return stamp_of(self.files())
         except OSError as error:  # of the listing
-            return ((str(error), 0, 0, 0, 0),)
+            return ((str(error), ()),)
 
 
 class Told(Protocol):
@@ -72,7 +72,10 @@ class Reloads:
     async def look(self) -> None:
         """Look once; read what changed."""
         for each in self._watched:
-            if (stamp := each.stamp()) != each.seen:
+            stamp = each.stamp()
+            if stamp == each.seen:
+                each.told = None  # what was wrong is over; should it return, it is told again
+            else:
                 await self._read(each, stamp)
 
     async def _read(self, each: Watched[object], stamp: Stamp) -> None:
@@ -93,13 +96,14 @@ class Reloads:
 
 
 def stamp_of(paths: Iterable[Path]) -> Stamp:
-    """Return what changes when a file, its mode or its owner does; a file that cannot be looked at is all zeros."""
+    """Return what changes when a file, its mode or its owner does; of a file that cannot be looked at only its name."""
     return tuple(sorted(_stamp(path) for path in paths))
 
 
-def _stamp(path: Path) -> tuple[str, int, int, int, int]:
+def _stamp(path: Path) -> tuple[str, tuple[int, ...]]:
     try:
         status = path.stat()
     except OSError:
-        return str(path), 0, 0, 0, 0
-    return str(path), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+        return str(path), ()
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return str(path), (*times, status.st_size, status.st_ino, status.st_mode, status.st_uid)

@@ -12,7 +12,7 @@ from tests.gateway.conftest import POLICIES, FakeEngine, Minter, Serve, eventual
 from wingman_cli.pki import create_token_key
 from wingman_core.errors import Code, SettingInvalid
 from wingman_gateway.engine.events import Event, Exit, Note
-from wingman_gateway.reload import Reloads, Watched
+from wingman_gateway.reload import Reloads, Watched, stamp_of
 
 
 async def test_a_new_key_counts_and_a_removed_one_does_not_while_a_call_goes_on(
@@ -81,7 +81,10 @@ async def test_a_changed_policy_is_judged_by_and_a_broken_one_is_not(
 
 
 class Site:
-    """One watched file, and what was heard of it."""
+    """One watched file, and what was heard of it.
+
+    Texts that follow each other are of different lengths: a file system may not tell two moments apart.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file, self.used, self.told = file, list[str](), list[tuple[str, bool]]()
@@ -128,33 +131,59 @@ async def test_what_cannot_be_read_is_said_once_and_what_was_in_force_stays(site
 async def test_a_change_between_the_first_read_and_the_first_look_is_seen(tmp_path: Path):
     file = tmp_path / "file"
     file.write_text("one")  # and read, by whoever starts
-    file.write_text("two")
+    file.write_text("three")
     site = Site(file)
     await site.reloads.look()
-    assert site.used == ["two"]
+    assert site.used == ["three"]
 
 
 async def test_a_file_is_used_once_its_mode_is_put_right(site: Site):
     await site.reloads.look()
-    site.file.write_text("two")
+    site.file.write_text("three")
     site.file.chmod(0o400)
     await site.reloads.look()
     assert (site.used, site.told) == (["one"], [("thing", False)])
     site.file.chmod(0o600)
     await site.reloads.look()
-    assert (site.used, site.told) == (["one", "two"], [("thing", False), ("thing", True)])
+    assert (site.used, site.told) == (["one", "three"], [("thing", False), ("thing", True)])
+
+
+async def test_what_returns_after_it_was_over_is_told_again(tmp_path: Path):
+    link = tmp_path / "link"
+    for name, text in (("good", "one"), ("broken", "bad")):
+        (tmp_path / name).write_text(text)
+    link.symlink_to("good")
+    site = Site(link)
+    await site.reloads.look()
+    for _ in range(2):
+        for target in ("broken", "good"):
+            link.unlink()
+            link.symlink_to(target)
+            await site.reloads.look()
+            await site.reloads.look()
+    assert (site.used, site.told) == (["one"], [("thing", False), ("thing", False)])
+
+
+def test_mode_and_owner_show_even_where_the_times_do_not(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("one")
+    ((_, before),) = stamp_of([file])
+    file.chmod(0o400)
+    ((_, mode),) = stamp_of([file])
+    assert {*mode} - {*before} >= {file.stat().st_mode}
+    assert file.stat().st_uid in mode
 
 
 async def test_what_is_put_right_elsewhere_is_used_without_a_change_of_the_file(site: Site):
     await site.reloads.look()
     whole, site.watched.read = site.watched.read, _cannot
-    site.file.write_text("two")
+    site.file.write_text("three")
     await site.reloads.look()
     await site.reloads.look()
     assert site.told == [("thing", False)]
     site.watched.read = whole
     await site.reloads.look()
-    assert site.used == ["one", "two"]
+    assert site.used == ["one", "three"]
 
 
 def _cannot() -> str:
