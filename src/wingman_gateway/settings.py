@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     target_wait: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """Seconds to wait for another execution on the same target."""
     drain: Annotated[float, Field(ge=0, le=3600)] = 30.0
-    """Seconds that running mutations get after SIGTERM."""
+    """Seconds that running mutations get after SIGTERM; whoever kills a gateway that does not end waits 45 s more."""
     otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = ""
     """Where traces go over OTLP/HTTP, such as ``http://collector:4318``; empty: nowhere."""
     target_queue: Annotated[int, Field(ge=1, le=10_000)] = 64

@@ -126,12 +126,17 @@ def test_both_environments_are_the_same_but_for_names_and_who_may_ask_without_a_
 def test_a_gateway_has_the_time_that_its_end_may_take():
     """Running mutations, then a count of refusals for each pair and for all others, then spans."""
     counts = math.ceil((PAIRS + 1) / BATCH) * COMMIT_SECONDS
-    needed = Settings.model_fields["drain"].default + counts + 2 * EXPORT_SECONDS
+    beyond = counts + 2 * EXPORT_SECONDS
+    needed = Settings.model_fields["drain"].default + beyond
     services = (REPOSITORY / "deploy" / "compose" / "services.yml").read_text()
     given = re.search(r"^  execution-gateway:.*?stop_grace_period: (\d+)s", services, re.DOTALL | re.MULTILINE)
     assert given
     assert int(given[1]) > needed
     assert needed < local.GRACE
+    guide = (REPOSITORY / "docs" / "operations.md").read_text()
+    told = re.search(r"`WINGMAN_DRAIN`.*?`stop_grace_period` (\d+) seconds more", guide, re.DOTALL)
+    assert told
+    assert beyond < int(told[1]), "what an operator adds who sets another drain"
 
 
 def test_a_bot_that_is_there_no_more_is_still_stopped_and_seen(world: World):
