@@ -44,7 +44,7 @@ def tail(
     as_json: Json = False,
 ) -> None:
     """Show the newest records (not verified; see verify)."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from wingman_cli.database import opened
     from wingman_gateway.audit_reader import AuditReader, Positioned
@@ -59,7 +59,8 @@ def tail(
     if as_json:
         screen.document([{"position": row.position, **json.loads(row.record.to_bytes())} for row in found])
         return
-    table = Table("position", "time (UTC)", "kind", "outcome", "worker", "command")
+    names = ("position", "time (UTC)", "kind", "outcome", "worker", "command")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for row in found:
         cells = (row.record.created_at[:19].replace("T", " "), row.record.kind.value, outcome_of(row.record))
         table.add_row(str(row.position), *cells, visible(row.record.worker), visible(row.record.command))
@@ -218,6 +219,6 @@ def read_text(path: Path, what: str, *, strip: bool = True) -> str:
         text = path.read_text("utf-8")
     except (OSError, UnicodeError) as error:
         raise SettingInvalid(
-            Code.SETTING_INVALID, f"{what} cannot be read from {path}", hint="name the file"
+            Code.SETTING_INVALID, f"{what} cannot be read from {path}", hint="name the file, or its directory"
         ) from error
     return text.strip() if strip else text

@@ -12,7 +12,7 @@ import typer
 
 from wingman_cli.durations import duration
 from wingman_cli.options import Json
-from wingman_cli.screen import Screen
+from wingman_cli.screen import Screen, visible
 from wingman_cli.session import Session
 from wingman_core.errors import Code, SettingInvalid
 
@@ -111,8 +111,6 @@ def speaks_for(
 
 def list_keys(context: typer.Context, *, as_json: Json = False) -> None:
     """List every key, revoked ones too; secrets are not kept."""
-    from rich.table import Column, Table
-
     session: Session = context.obj
 
     async def read() -> "tuple[StoredKey, ...]":
@@ -138,11 +136,16 @@ def list_keys(context: typer.Context, *, as_json: Json = False) -> None:
             ]
         )
         return
-    table = Table(Column("id", no_wrap=True), "person", "role", "created (UTC)", "expires", "last used", "revoked")
     for key in found:
-        times = (key.created_at, key.expires_at, key.last_used_at, key.revoked_at)
-        table.add_row(key.id, key.person, key.role.value, *(f"{at:%Y-%m-%d %H:%M}" if at else "" for at in times))
-    screen.out.print(table)
+        others = f" for {', '.join(key.speaks_for)}" if key.speaks_for else ""
+        times = {
+            "created": key.created_at,
+            "last used": key.last_used_at,
+            "expires": key.expires_at,
+            "revoked": key.revoked_at,
+        }
+        screen.say(f"{key.id}  {visible(f'{key.person}, {key.role}{others}')}")
+        screen.say("  " + ", ".join(f"{what} {at:%Y-%m-%d %H:%M} UTC" for what, at in times.items() if at))
 
 
 def revoke(context: typer.Context, key_id: KeyId) -> None:

@@ -1,17 +1,21 @@
 """One running instance that the tests of the commands share, and a deployment to back up."""
 
+import os
+import shlex
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from tests.cli.backups import NOW, QUIET, World, load
-from tests.cli.running import Up
+from tests.cli.running import Run, Up
 from tests.conftest import Cluster, Database
 from wingman_cli.backup import procedures
 from wingman_cli.embedded_db import SUPERUSER, create_database
 from wingman_cli.instance import Instance
+from wingman_cli.main import app
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,21 @@ def up(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[Up
         yield started.ready()
     finally:
         assert started.stop() == 0
+
+
+@pytest.fixture
+def run(up: Up, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run one command line on the instance, in this process."""
+    for name in [name for name in os.environ if name.startswith("WINGMAN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def one(line: str, exit_code: int = 0) -> Result:
+        result = CliRunner().invoke(app, ["--data-dir", str(up.data_dir), *shlex.split(line)])
+        assert result.exit_code == exit_code, (result.stdout, result.stderr, result.exception)
+        return result
+
+    return one
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """``wingman up`` as a user starts it: a process of its own, read line by line, stopped by a signal."""
 
+import json
 import os
 import re
 import signal
@@ -9,9 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from typer.testing import Result
 
 WINGMAN = str(Path(sys.executable).with_name("wingman"))
+Run = Callable[..., Result]
+"""What runs one command line, and expects its exit code."""
 READY = "wingman pending | approve"
 
 
@@ -27,6 +32,11 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
+
+
+def document(result: Result) -> Any:  # noqa: ANN401 - any JSON
+    """What a command printed for programs."""
+    return json.loads(result.stdout)
 
 
 def child(data_dir: Path, name: str) -> int:

@@ -2,18 +2,14 @@
 
 import asyncio
 import json
-import os
 import secrets
-import shlex
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
-from tests.cli.running import Up, until, wingman
+from tests.cli.running import Run, Up, document, wingman
 from wingman_cli.embedded_db import SUPERUSER, EmbeddedPostgres
 from wingman_cli.engine import DockerEngine
 from wingman_cli.instance import Instance
@@ -23,7 +19,6 @@ from wingman_core.translog import leaf_hash
 
 pytestmark = pytest.mark.timeout(300)
 WEB = "cli-web"
-Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -35,25 +30,6 @@ def web(engine_url: str, busybox: str) -> Iterator[str]:
         docker.call("POST", f"/containers/{made}/start")
         yield WEB
         docker.call("DELETE", f"/containers/{made}?force=true")
-
-
-@pytest.fixture
-def run(up: Up, monkeypatch: pytest.MonkeyPatch):
-    """Run one command line on the instance, in this process."""
-    for name in [name for name in os.environ if name.startswith("WINGMAN_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def one(line: str, exit_code: int = 0) -> Result:
-        result = CliRunner().invoke(app, ["--data-dir", str(up.data_dir), *shlex.split(line)])
-        assert result.exit_code == exit_code, (result.stdout, result.stderr, result.exception)
-        return result
-
-    return one
-
-
-def document(result: Result) -> Any:  # noqa: ANN401
-    return json.loads(result.stdout)
 
 
 def test_a_request_goes_all_the_way(run: Run, web: str):
@@ -193,71 +169,17 @@ def test_policy_explain_says_who_must_agree_and_why(run: Run, web: str):
     assert "no-shell" in run(f"policy explain -w somebody docker exec {web} sh -c ls", 3).stdout
 
 
-def _refused(up: Up, key_file: Path) -> bool:
-    """Whether the API knows already that a key is revoked."""
-    line = ["--data-dir", str(up.data_dir), "--key-file", str(key_file), "pending"]
-    return CliRunner().invoke(app, line).exit_code == 3
-
-
-def test_keys_are_made_listed_and_revoked(run: Run, up: Up, tmp_path: Path):
-    made = run("keys create ann --role approver").stdout
-    key_id, text = made.split()[1], made.split()[-1]
-    assert text.startswith(f"wm_{key_id}_")
-    file = tmp_path / "ann.key"
-    saved = run(f"keys create ann --role approver --save {file}").stdout
-    assert file.read_text().startswith("wm_")
-    assert file.read_text() not in saved
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert run(f"keys create ann --role approver --save {file}", 2).stderr.startswith("SETTING_INVALID")
-    service = document(run("keys create bot --role service --speaks-for ann --json"))
-    assert service["key"].startswith(f"wm_{service['id']}_")
-    listed = {key["id"]: key for key in document(run("keys list --json"))}
-    assert listed[service["id"]]["speaks_for"] == ["ann"]
-    assert listed[key_id]["revoked_at"] is None
-    assert run(f"--key-file {file} pending").exit_code == 0
-    second = file.read_text().split("_")[1]
-    assert run(f"keys revoke {second}").stdout == f"Key {second} is revoked.\n"
-    until(lambda: _refused(up, file), seconds=5)
-    assert run(f"--key-file {file} pending", 3).stderr.startswith("KEY_INVALID: ")
-    table = run("keys list").stdout
-    assert key_id in table
-    assert "secret" not in table
-
-
-def test_keys_are_rotated_and_end(run: Run, tmp_path: Path):
-    old, new = tmp_path / "old.key", tmp_path / "new.key"
-    run(f"keys create eve --role auditor --expires 90d --save {old}")
-    old_id = old.read_text().split("_")[1]
-    assert "which works for 1h more" in run(f"keys rotate {old_id} --save {new}").stdout
-    new_id = new.read_text().split("_")[1]
-    for file in (old, new):
-        run(f"--key-file {file} pending")
-    third = document(run(f"keys rotate {old_id} --overlap 0s --expires 7d --json"))
-    assert (third["replaces"], third["key"].split("_")[1]) == (old_id, third["id"])
-    listed = {key["id"]: key for key in document(run("keys list --json"))}
-    created, expires = (datetime.fromisoformat(listed[new_id][name]) for name in ("created_at", "expires_at"))
-    assert expires - created == timedelta(days=90)
-    assert "expires" in run("keys list").stdout
-    assert run(f"keys rotate {old_id}", 3).stderr.startswith("KEY_INVALID: ")
-    assert run(f"keys rotate {new_id} --save {new}", 2).stderr.startswith("SETTING_INVALID: ")
-
-
-def test_who_a_service_speaks_for_can_be_changed(run: Run):
-    service = document(run("keys create bot --role service --speaks-for ann --json"))["id"]
-    assert run(f"keys speaks-for {service}").stdout == f"Key {service} speaks for ann.\n"
-    changed = document(run(f"keys speaks-for {service} --add bob --add carl --remove ann --json"))
-    assert changed == {"id": service, "speaks_for": ["bob", "carl"]}
-    gone = run(f"keys speaks-for {service} --remove bob --remove carl").stdout
-    assert gone == f"Key {service} speaks for nobody.\n"
-    worker = document(run("keys create ann --role worker --json"))["id"]
-    assert run(f"keys speaks-for {worker} --add bob", 2).stderr.startswith("REQUEST_INVALID: ")
-
-
-def test_the_log_is_shown_and_verified(run: Run, up: Up, web: str, tmp_path: Path):
+def test_the_log_is_shown_in_full_however_narrow_the_terminal_is(run: Run, monkeypatch: pytest.MonkeyPatch):
     run(f"run {document(run('request --json docker ps'))['request']['id']}")
     tail = run("audit tail -n 2").stdout
     assert "INTENT" in tail
     assert "SUCCEEDED 0" in tail
+    monkeypatch.setenv("COLUMNS", "50")
+    assert "\N{HORIZONTAL ELLIPSIS}" not in run("audit tail -n 2").stdout
+
+
+def test_the_log_is_verified(run: Run, up: Up, tmp_path: Path):
+    run(f"run {document(run('request --json docker ps'))['request']['id']}")
     records = document(run("audit tail --json"))
     first = records[0]["position"]
     assert [record["position"] for record in records] == list(range(first, first + len(records)))
