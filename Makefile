@@ -38,7 +38,7 @@ backup: $(READY) ## Back up (ENV=test, ENV=prd) into one file, and prove that it
 	@file="$(FILE)"; $(BIN)/wingman backup create $${file:+"$$file"} --prove $(if $(ENV),--env $(ENV))
 
 restore: $(READY) ## Restore FILE=... into an empty deployment (ENV=...), verified against its checkpoint
-	@[ -n "$(FILE)" ] || { echo "restore: say which backup: make restore FILE=backups/..."; exit 2; }
+	@[ -n "$(FILE)" ] || { echo "restore: say which backup: make restore FILE=data/local/backups/..."; exit 2; }
 	@$(BIN)/wingman backup restore "$(FILE)" $(if $(ENV),--env $(ENV))
 
 test-env: $(READY) ## Bring the TEST environment up from nothing: secrets, images, containers, healthy

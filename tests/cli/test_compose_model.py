@@ -24,7 +24,7 @@ from wingman_cli.stack.database import ContainerPrograms, StackDatabase
 from wingman_cli.stack.day_two import StackPlace
 from wingman_cli.stack.environment import Environment
 from wingman_cli.stack.starting import Stack
-from wingman_core.errors import LogCorrupt, SettingInvalid
+from wingman_core.errors import Code, LogCorrupt, SettingInvalid, Unavailable
 from wingman_core.notes import VerifierKey
 from wingman_gateway.audit_store import BATCH, COMMIT_SECONDS
 from wingman_gateway.otlp import EXPORT_SECONDS
@@ -156,6 +156,21 @@ async def test_nothing_is_restored_while_a_container_runs_or_starts_over_and_ove
     with pytest.raises(SettingInvalid, match=r"TEST runs \(execution-gateway, telegram-bot\)"):
         async with place.stopped():
             pass
+
+
+async def test_what_needs_an_environment_that_runs_names_what_does_not(world: World):
+    stack = world.stack("test", STRONG)
+    rows = [json.dumps({"Service": name, "State": "running", "Health": ""}) for name in ("api", "execution-gateway")]
+    world.calls.with_suffix(".rows").write_text("\n".join(rows))
+    stack.require("api", "execution-gateway")
+    with pytest.raises(Unavailable, match=r"TEST does not run \(postgres\)") as caught:
+        async with StackPlace(Environment.of("test", world.root), stack).running():
+            pass
+    assert (caught.value.code, caught.value.hint) == (Code.DATABASE_UNAVAILABLE, "make test-env starts it")
+    world.calls.with_suffix(".rows").unlink()
+    with pytest.raises(Unavailable, match=r"\(api, execution-gateway\)") as caught:
+        stack.require("execution-gateway", "api")
+    assert caught.value.code is Code.GATEWAY_UNAVAILABLE
 
 
 class Watching(Progress):

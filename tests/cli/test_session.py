@@ -202,6 +202,9 @@ def test_the_help_tells_the_exit_codes(tmp_path: Path):
         (("keys", "list"), 2, "there is no database"),
         (("keys", "create", "eve", "--role", "king"), 2, "is no role"),
         (("migrate",), 2, "there is no database"),
+        (("backup", "create"), 2, "there is no database"),
+        (("rotate", "token-key"), 2, "there are no secrets"),
+        (("rotate", "certificates"), 2, "there are no secrets"),
         (("pki", "issue", "tool/x"), 2, "there is no CA"),
         (("pki", "show"), 0, "no certificates"),
     ],
@@ -213,6 +216,7 @@ def test_what_cannot_be_done_is_said_with_a_way_out(
     code, out, err = run(*arguments, data_dir=tmp_path)
     assert code == exit_code, err
     assert words in (err or out).replace("\n", " ")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "nothing was made"
 
 
 def test_certificates_are_issued_and_listed(tmp_path: Path):

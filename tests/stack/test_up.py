@@ -170,6 +170,9 @@ def test_prd_starts_on_strong_secrets_and_nobody_is_anonymous_there(stack: Stack
         assert sorted(names) == [f"wingman-{each}-prd" for each in ("api", "gateway", "migrate", "postgres")], "no bot"
         assert "PASS: wingman-prd" in prd.run(BIN / "wingman", "doctor", "boundary", "--project", "wingman-prd")
         assert "its data are kept" in prd.make("prd-env-down")
+        for words in (("rotate", "certificates"), ("backup", "create"), ("dr", "drill")):
+            said = prd.run(BIN / "wingman", *words, "--env", "prd", code=4)
+            assert "DATABASE_UNAVAILABLE: PRD does not run (postgres)" in said
     finally:
         prd.compose("down", "--volumes", "--timeout", "3")
         prd.secrets_file.unlink()

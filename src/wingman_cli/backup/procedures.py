@@ -46,10 +46,10 @@ async def create_backup(place: Place, path: Path, *, now: datetime, progress: "P
     Raises ``LogCorrupt`` where the newest checkpoint is not this deployment's, ``SettingInvalid`` where the file
     cannot be written or there is no database, ``Unavailable`` where Postgres or one of its programs fails.
     """
-    key = log_key(place.instance)
     with writing(path) as file:
         async with place.running() as database, held_moment(database.programs) as moment:
             # 1. Whose it is: the head of that moment is signed by this deployment's key.
+            key = log_key(place.instance)
             manifest = Manifest(
                 environment=place.instance.environment,
                 origin=key.name,

@@ -92,12 +92,7 @@ class Drill:
 
     async def _walk(self, report: Report, backup: Path) -> None:
         stack = self.place.stack
-        if "postgres" not in stack.running():
-            raise ApprovalRefused(
-                Code.APPROVAL_PENDING,
-                f"{report.environment.upper()} does not run: there is nothing to lose, and nothing to compare with",
-                hint=f"make {report.environment}-env starts it",
-            )
+        stack.require("postgres")  # else there is nothing to lose, and nothing to compare with
         # Before: who signed what off, what is there, and a way back.
         await asyncio.to_thread(self._signed_off, report)
         before, began = await self._inventory(), time.monotonic()

@@ -10,6 +10,7 @@ from wingman_cli.durations import duration
 from wingman_cli.options import Env, Root
 from wingman_cli.screen import Screen
 from wingman_cli.session import Session
+from wingman_core.errors import Code, SettingInvalid
 
 if TYPE_CHECKING:
     from wingman_cli.rotation.procedures import Site
@@ -50,18 +51,30 @@ def bot_token(context: typer.Context, *, env: Env = "", root: Root = Path()) -> 
     from wingman_cli.telegram import TOKEN, known_to_telegram
 
     session: Session = context.obj
+    site = _site(context, env, root)
     new = session.environ.get(TOKEN, "") or typer.prompt("The new token", hide_input=True)
 
-    asyncio.run(rotate_bot_token(_site(context, env, root), Screen().say, new.strip(), known_to_telegram))
+    asyncio.run(rotate_bot_token(site, Screen().say, new.strip(), known_to_telegram))
 
 
 def _site(context: typer.Context, env: str, root: Path) -> "Site":
-    """Return the deployment that is meant: an environment of containers, else the data directory's."""
+    """Return the deployment that is meant: an environment of containers, else the data directory's.
+
+    Raises ``Unavailable`` where the environment's Postgres does not run, ``SettingInvalid`` for an empty directory.
+    """
     from wingman_cli.rotation.local_site import LocalSite
 
     if env:
         from wingman_cli.stack.day_two import StackSite, opened
 
-        return StackSite(*opened(env, root, Screen()))
+        environment, stack = opened(env, root, Screen())
+        stack.require("postgres")
+        return StackSite(environment, stack)
     session: Session = context.obj
+    if not session.instance.token_key.exists():
+        raise SettingInvalid(
+            Code.SETTING_INVALID,
+            f"there are no secrets in {session.data_dir}",
+            hint="wingman up makes them on its first start; name another directory with --data-dir",
+        )
     return LocalSite(session.instance, session.environ)

@@ -65,12 +65,7 @@ class StackPlace:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Database]:
         """Yield the database of an environment that is up; raise ``Unavailable`` where its Postgres is not."""
-        if "postgres" not in self.stack.running():
-            raise Unavailable(
-                Code.DATABASE_UNAVAILABLE,
-                f"Postgres of {self.environment.title} does not run",
-                hint=f"make {self.environment.name}-env starts it",
-            )
+        self.stack.require("postgres")
         yield self.database()
 
     @asynccontextmanager

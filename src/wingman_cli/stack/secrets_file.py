@@ -60,7 +60,7 @@ def read(path: Path) -> dict[str, str]:
         raise SettingInvalid(
             Code.SETTING_INVALID,
             f"there is no {path}",
-            hint="copy deploy/compose/env.prd.example there and fill it in, mode 0600",
+            hint="make test-env makes TEST's; copy deploy/compose/env.prd.example for PRD and fill it in, mode 0600",
         ) from error
     if mode & 0o077 and os.name == "posix":
         raise SettingInvalid(

@@ -17,7 +17,7 @@ from wingman_cli.stack.deployment import Deployment
 from wingman_cli.stack.environment import Environment
 from wingman_cli.stack.relay import relayed, through_the_api
 from wingman_cli.stack.starting import Stack
-from wingman_core.errors import Code, SettingInvalid, Unavailable
+from wingman_core.errors import Code, SettingInvalid
 
 LIFETIME: Final = timedelta(minutes=2)
 
@@ -29,12 +29,7 @@ async def settle(environment: Environment, stack: Stack, by: str, *said: str) ->
     """
     if not by:
         raise SettingInvalid(Code.SETTING_INVALID, "who speaks is not said", hint="name yourself: --by alice")
-    if missing := {"api", "execution-gateway"} - stack.running():
-        raise Unavailable(
-            Code.GATEWAY_UNAVAILABLE,
-            f"{environment.title} does not run ({', '.join(sorted(missing))})",
-            hint=f"make {environment.name}-env starts it",
-        )
+    stack.require("api", "execution-gateway")
     with _issued(environment, by) as (key, chain, authority):
         async with (
             relayed(through_the_api(environment), stack.compose().environ) as address,

@@ -105,6 +105,15 @@ class Stack:
         """Return the services that have a container that runs, or that the engine starts over and over."""
         return {name for name, state in self.states().items() if state not in STOPPED}
 
+    def require(self, *services: str) -> None:
+        """Return if each of these has a container that runs; raise ``Unavailable`` that names those that have none."""
+        if missing := sorted(set(services) - self.running()):
+            raise Unavailable(
+                Code.DATABASE_UNAVAILABLE if "postgres" in missing else Code.GATEWAY_UNAVAILABLE,
+                f"{self._environment.title} does not run ({', '.join(missing)})",
+                hint=f"make {self._environment.name}-env starts it",
+            )
+
     def states(self) -> dict[str, str]:
         """Return how each service's container is; see ``states_of``."""
         return states_of(self.compose().containers())
