@@ -96,7 +96,7 @@ def approved(api: Api, worker: str, task: str, command: str) -> str:
     """Ask, wait until enough people said yes, and return the request's id."""
     wish = {"worker_id": worker, "task_name": task, "instruction": task, "commands": [command]}
     request = api.call("POST", "/approvals/request", wish)["request"]
-    print(f"{request['id']}: {request['status']}, {request['people_needed']} people needed", file=sys.stderr)
+    print(f"{request['id']}: {request['status']}, people needed: {request['people_needed']}", file=sys.stderr)
     deadline = time.monotonic() + SECONDS_FOR_PEOPLE
     while request["status"] == "PENDING" and time.monotonic() < deadline:
         time.sleep(1)
