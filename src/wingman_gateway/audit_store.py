@@ -3,7 +3,8 @@
 Guarantees: ``append`` returns once the row, the tree's nodes and a signed checkpoint that covers them are
 committed together (I15); a token and an approval are spent by exactly one INTENT (I12), and an execution has
 one outcome, whatever races; several gateways share one log. A log whose head does not fit its checkpoint, or
-that has shrunk under this process, takes no record.
+that has shrunk under this process, takes no record. A record is unfit only while the log would take another of
+its kind.
 Does not: know whether a commit took place whose answer was lost. Then it raises ``Unavailable``, nothing is run,
 and an INTENT that did arrive is reconciled.
 """
@@ -64,7 +65,8 @@ UNFIT: Final = (
     asyncpg.NotNullViolationError,
     asyncpg.ProgramLimitExceededError,
 )
-"""What the table says to a record that it will never hold."""
+"""What the table says to a record that it will never hold; or to each, where something is wrong with the table."""
+PLAIN: Final = "a record of no execution"
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -191,7 +193,8 @@ class AuditStore:
                 for waiting in batch:
                     await self._write([waiting])
                 return
-            answers = [_unfit(error)]
+            fit = await self._takes(_plain(batch[0].record))
+            answers = [_unfit(error) if fit else _unavailable(f"{type(error).__name__}, as each of its kind")]
         except WingmanError as error:
             answers = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises, the next batch has its chance
@@ -229,18 +232,24 @@ class AuditStore:
     async def _append(self, connection: Connection, frontier: Frontier, plan: Plan) -> bool:
         """Append rows, nodes, and one checkpoint over them; False where the head is not the frontier's."""
         checkpoint = Checkpoint(self._origin, plan.frontier.size, plan.frontier.root())
-        appended: bool = await connection.fetchval(
-            APPEND,
-            frontier.size,
-            frontier.root(),
-            plan.rows,
-            [node.level for node in plan.nodes],
-            [node.index for node in plan.nodes],
-            [node.hash for node in plan.nodes],
-            checkpoint.root,
-            sign_checkpoint(checkpoint, self._origin, self._key),
-        )
-        return appended
+        return await _insert(connection, frontier, plan, sign_checkpoint(checkpoint, self._origin, self._key))
+
+    async def _takes(self, record: AuditRecord) -> bool:
+        """Whether the log would take a record now: tried without a signature, and taken back."""
+        waiting = Waiting(record, record.to_bytes(), asyncio.get_running_loop().create_future(), time.monotonic())
+        try:
+            async with asyncio.timeout(self._commit_seconds), self._pool.acquire() as connection:
+                trial = connection.transaction()
+                await trial.start()
+                try:
+                    await connection.execute(LOCK_LOG)
+                    frontier = await self._read_frontier(connection)
+                    plan = planned([waiting], frontier, Ledger(doubtful={record.execution_id}))
+                    return await _insert(connection, frontier, plan, "")
+                finally:
+                    await trial.rollback()
+        except Exception:  # noqa: BLE001 - whatever the driver raises, it was not taken
+            return False
 
     async def _read_frontier(self, connection: Connection) -> Frontier:
         head = await connection.fetchrow(READ_HEAD)
@@ -261,6 +270,35 @@ class AuditStore:
 def _tell(batch: Sequence[Waiting], answers: Sequence[int | WingmanError]) -> None:
     for waiting, answer in zip(batch, answers, strict=True):
         waiting.tell(answer)
+
+
+async def _insert(connection: Connection, frontier: Frontier, plan: Plan, note: str) -> bool:
+    """Have the database append what a batch adds, under a note; False where the head is not the frontier's."""
+    appended: bool = await connection.fetchval(
+        APPEND,
+        frontier.size,
+        frontier.root(),
+        plan.rows,
+        [node.level for node in plan.nodes],
+        [node.index for node in plan.nodes],
+        [node.hash for node in plan.nodes],
+        plan.frontier.root(),
+        note,
+    )
+    return appended
+
+
+def _plain(record: AuditRecord) -> AuditRecord:
+    """Return a record of the same kind that says nothing of its own."""
+    return AuditRecord(
+        kind=record.kind,
+        environment=record.environment,
+        created_at=record.created_at,
+        execution_id=PLAIN,
+        approval_id=PLAIN,
+        jti=PLAIN,
+        outcome="UNKNOWN",
+    )
 
 
 async def _read_peaks(connection: Connection, size: int) -> tuple[bytes, ...]:

@@ -50,6 +50,7 @@ MODES = (
     "EXCLUSIVE",
     "ACCESS EXCLUSIVE",
 )
+APPENDING = "audit_append(bigint, bytea, execution_audit[], integer[], bigint[], bytea[], bytea, text)"
 FORMER_LOCK = 0x5769_6E67_6D61_6E01
 """The advisory lock by which gateways took turns, until migration 0008."""
 _numbers = itertools.count()
@@ -376,6 +377,38 @@ async def test_a_record_that_the_table_cannot_hold_fails_nobody_else(store: Audi
     )
     assert answers == [1, Code.CANONICAL_INVALID, 2, 3, Code.CANONICAL_INVALID]
     assert (await verified(database)).size == 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        f"DROP FUNCTION {APPENDING}",
+        f"REVOKE EXECUTE ON FUNCTION {APPENDING} FROM wingman_gateway",
+        "REVOKE INSERT ON execution_audit FROM wingman_gateway",
+        "ALTER TABLE execution_audit ADD COLUMN more text NOT NULL DEFAULT ''",
+        "ALTER TABLE execution_audit ADD CONSTRAINT wrong CHECK (kind <> 'RESULT') NOT VALID",
+        "ALTER TABLE execution_audit ADD CONSTRAINT wrong CHECK (1 / (position - position) = 1) NOT VALID",
+        "ALTER TABLE audit_node ADD wrong text NOT NULL DEFAULT ''; ALTER TABLE audit_node ALTER wrong DROP DEFAULT",
+        "ALTER TABLE audit_checkpoint ADD CONSTRAINT wrong CHECK (size < 2) NOT VALID",
+    ],
+)
+async def test_a_table_that_takes_no_such_record_is_unavailable_and_no_record_is_to_blame(
+    store: AuditStore, open_store: Opener, superuser: Administrator, wrong: str
+):
+    running = intent()
+    await store.append(running)
+    await superuser.execute(wrong)
+    for each in (store, await open_store()):
+        answers = await asyncio.gather(*(attempt(each, result(running)) for _ in range(2)))
+        assert answers == [Code.DATABASE_UNAVAILABLE] * 2
+
+
+async def test_a_trial_leaves_nothing_behind(store: AuditStore, superuser: Administrator, database: Database):
+    await superuser.execute("ALTER TABLE execution_audit ADD CONSTRAINT wrong CHECK (worker <> 'agent')")
+    assert await attempt(store, intent()) is Code.CANONICAL_INVALID
+    await superuser.execute("ALTER TABLE execution_audit DROP CONSTRAINT wrong")
+    assert await store.append(intent()) == 0
+    assert (await verified(database)).size == 1
 
 
 async def test_whoever_waits_when_the_store_closes_is_told(store: AuditStore, superuser: Administrator):
