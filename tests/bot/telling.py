@@ -168,6 +168,7 @@ async def killed_at_every_step(office: Office, story: Story, least: int):
         await following(bot)
     kills: list[str] = []
     for at in count():
+        await office.telegram.forget(office.group)
         telling = Telling(office, at, from_the_start=story is simple)
         request_id = await telling.tell(story)
         cards = await office.cards(request_id)

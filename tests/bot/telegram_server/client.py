@@ -30,6 +30,9 @@ REPOSITORY = Path(__file__).parent.parent.parent.parent
 SECONDS = 60.0
 """How long a test waits for something unless it says otherwise."""
 
+MESSAGES, CALLS, COMMANDS = TypeAdapter(list[Message]), TypeAdapter(list[Call]), TypeAdapter(list[Commands])
+PENDING = TypeAdapter(list[dict[str, Any]])
+
 Seen = TypeVar("Seen")
 Model = TypeVar("Model", bound=wire.Wire)
 
@@ -41,9 +44,12 @@ class Telegram:
         self.url = url
         self.token = token
         self._http = http
+        self._firsts: dict[int, int] = {}
+        """The first message of a chat that is looked at, where that is not all."""
 
     async def reset(self) -> None:
         """Forget everything, as if the server had just started; cheaper than a server for each test."""
+        self._firsts.clear()
         await self._do("reset", 0)
 
     # People and chats.
@@ -125,8 +131,14 @@ class Telegram:
 
     async def messages(self, chat: Chat, *, deleted: bool = False) -> list[Message]:
         """The messages of a chat in the order they came, deleted ones only if asked for."""
-        found = TypeAdapter(list[Message]).validate_json(await self._get(f"chats/{chat.id}/messages"))
+        first = self._firsts.get(chat.id, 0)
+        found = MESSAGES.validate_json(await self._get(f"chats/{chat.id}/messages?from={first}"))
         return [message for message in found if deleted or not message.deleted]
+
+    async def forget(self, chat: Chat) -> None:
+        """Look at no message from before now: each look reads all that there are."""
+        if found := await self.messages(chat, deleted=True):
+            self._firsts[chat.id] = found[-1].id + 1
 
     async def from_bot(self, chat: Chat) -> list[Message]:
         """Those of the bot."""
@@ -134,17 +146,17 @@ class Telegram:
 
     async def calls(self, *methods: str, since: int = 0) -> list[Call]:
         """The bot's calls from a number on; without ``methods`` all but getUpdates."""
-        found = TypeAdapter(list[Call]).validate_json(await self._get(f"calls?from={since}"))
+        found = CALLS.validate_json(await self._get(f"calls?from={since}"))
         wanted = {method.lower() for method in methods}
         return [c for c in found if (c.method.lower() in wanted if wanted else c.method.lower() != "getupdates")]
 
     async def commands(self) -> list[Commands]:
         """What setMyCommands has set."""
-        return TypeAdapter(list[Commands]).validate_json(await self._get("commands"))
+        return COMMANDS.validate_json(await self._get("commands"))
 
     async def pending(self) -> list[dict[str, Any]]:
         """The updates that the bot has not confirmed."""
-        return TypeAdapter(list[dict[str, Any]]).validate_json(await self._get("pending"))
+        return PENDING.validate_json(await self._get("pending"))
 
     async def tap(self, tap: Tap) -> Tap:
         """A tap as it is now, with its answer."""

@@ -117,7 +117,8 @@ class Control:
 
     async def messages(self, request: web.Request) -> web.Response:
         chat = self._chat(int(request.match_info["id"]))
-        found = [message.on_wire() for message in self.state.messages[chat.id].values()]
+        first = int(request.query.get("from", 0))
+        found = [message.on_wire() for message in self.state.messages[chat.id].values() if message.id >= first]
         return web.Response(body=MESSAGES.dump_json(found), content_type="application/json")
 
     async def calls(self, request: web.Request) -> web.Response:
