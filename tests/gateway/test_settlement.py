@@ -15,6 +15,7 @@ from tests.gateway.conftest import FakeEngine, Minter, Refused, Serve, Served, e
 from tests.gateway.test_metrics import scrape
 from wingman_api.gateway_client import open_gateway
 from wingman_cli import executions
+from wingman_cli.stack import relay
 from wingman_cli.stack.environment import Environment
 from wingman_cli.stack.relay import PROGRAM, relayed, through_the_api
 from wingman_core.audit_record import RecordKind
@@ -207,9 +208,8 @@ async def test_the_command_settles_it(served: Served, unknown: str, capsys: pyte
 async def test_it_is_settled_through_a_relay_that_sees_bytes_alone(served: Served, unknown: str) -> None:
     leaf = served.pki.leaf("auditor-alice")
     key, chain, authority = (path.read_bytes() for path in (leaf.key, leaf.certificate, served.pki.certificate))
-    command = (sys.executable, "-I", "-S", "-c", PROGRAM, "127.0.0.1", str(served.port))
     async with (
-        relayed(command, os.environ) as address,
+        relayed(python(PROGRAM, "127.0.0.1", str(served.port)), os.environ) as address,
         open_gateway(address, key=key, chain=chain, authority=authority, environment="test") as client,
     ):
         position = await client.settle(unknown, "FAILED", "its log ends before it")
@@ -221,15 +221,36 @@ async def test_it_is_settled_through_a_relay_that_sees_bytes_alone(served: Serve
     assert not Path(address.removeprefix("unix:")).parent.exists()
 
 
-async def test_a_relay_that_leads_nowhere_is_a_gateway_that_does_not_answer(served: Served) -> None:
+def python(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-I", "-S", "-c", *words)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (python("raise SystemExit(1)"), "exit code 1"),
+        (python("import sys; sys.exit('a note\\nError: container x is not running')"), "container x is not running"),
+        (python(PROGRAM, "127.0.0.1", "1"), "Connection refused"),
+        (("/no/such/docker", "exec"), "/no/such/docker: No such file or directory"),
+    ],
+)
+async def test_a_relay_that_leads_nowhere_says_why(served: Served, command: tuple[str, ...], words: str) -> None:
     leaf = served.pki.leaf("auditor-alice")
     key, chain, authority = (path.read_bytes() for path in (leaf.key, leaf.certificate, served.pki.certificate))
-    async with (
-        relayed((sys.executable, "-c", "raise SystemExit(1)"), os.environ) as address,
-        open_gateway(address, key=key, chain=chain, authority=authority, environment="test") as client,
-    ):
-        with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="the way to the gateway broke: ") as refused:
+        async with (
+            relayed(command, os.environ) as address,
+            open_gateway(address, key=key, chain=chain, authority=authority, environment="test") as client,
+        ):
             await client.settle("exe_1", "FAILED", "x")
+    assert words in refused.value.message
+
+
+async def test_what_the_gateway_says_itself_goes_through_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "LAST_WORDS_SECONDS", 0.01)
+    with pytest.raises(Unavailable, match="the database is away"):
+        async with relayed(python("pass"), os.environ):
+            raise Unavailable(Code.DATABASE_UNAVAILABLE, "the database is away")
 
 
 def test_the_relay_of_an_environment_runs_in_the_api_s_container_and_is_given_no_key() -> None:

@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from wingman_cli.embedded_db import COMMENT, SERVICE_ROLES, UNVERIFIED, Connection
+from wingman_cli.piped import Piped, last_words, start
 from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
 
 STALL: Final = 180.0
@@ -23,7 +24,6 @@ ANSWER: Final = 60.0
 LOCKS: Final = "60s"
 """How long a dump waits for a table that somebody else locks."""
 PIECE: Final = 1 << 18
-LAST_WORDS: Final = 2000
 PSQL: Final = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
 PASSED: Final = ("PATH", "HOME", "LANG", "TZ", "PGSSLMODE", "PGSSLROOTCERT", "DOCKER_HOST")
 
@@ -197,12 +197,10 @@ async def execute(programs: Programs, sql: str) -> None:
 class _Program:
     """One that runs."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, program: Piped) -> None:
         self._name = name
-        self._process = process
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018 - all are pipes
-        self._in, self._out = process.stdin, process.stdout
-        self._said = asyncio.create_task(_tail(process.stderr))
+        self._process, self._in, self._out = program.process, program.stdin, program.stdout
+        self._said = asyncio.create_task(last_words(program.stderr))
 
     def feed(self, text: str) -> None:
         """Give it a little text."""
@@ -237,7 +235,7 @@ class _Program:
         """Return why it failed, in its own words."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), ANSWER)
-        words = (await self._said).decode("utf-8", "replace").strip() or f"exit code {self._process.returncode}"
+        words = await self._said or f"exit code {self._process.returncode}"
         return Unavailable(Code.DATABASE_UNAVAILABLE, f"{self._name}: {words}", hint="nothing was changed")
 
     async def end(self) -> None:
@@ -263,24 +261,8 @@ class _Program:
 
 @asynccontextmanager
 async def _running(programs: Programs, program: str, *arguments: str) -> AsyncIterator[_Program]:
-    process = await asyncio.create_subprocess_exec(
-        *programs.command(program, *arguments),
-        env=dict(programs.environ),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=1 << 20,
-    )
-    running = _Program(program, process)
+    running = _Program(program, await start(programs.command(program, *arguments), programs.environ))
     try:
         yield running
     finally:
         await running.end()
-
-
-async def _tail(stream: asyncio.StreamReader) -> bytes:
-    """Read a stream to its end; return its last words."""
-    last = b""
-    while piece := await stream.read(PIECE):
-        last = (last + piece)[-LAST_WORDS:]
-    return last
