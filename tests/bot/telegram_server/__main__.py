@@ -19,9 +19,9 @@ DEFAULT_TOKEN = f"{BOT_ID}:AAtest-server-token-opens-nothing-00000"
 
 async def serve(host: str, port: int, token: str) -> None:
     """Serve until standard input ends."""
-    runner = web.AppRunner(Server(token).application(), access_log=None)
+    runner = web.AppRunner(Server(token).application(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, shutdown_timeout=0)
+    site = web.TCPSite(runner, host, port)
     await site.start()
     taken = runner.addresses[0][1]
     print(json.dumps({"url": f"http://{host}:{taken}", "token": token}), flush=True)  # noqa: T201 - its one answer
