@@ -123,7 +123,8 @@ class Executor:
         self._clock = clock
         self._new_id = new_id
         self._log = log
-        self._draining = False
+        self.draining = False
+        """Whether nothing more is begun."""
         self._running: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
 
     @property
@@ -131,12 +132,17 @@ class Executor:
         """The ids of the executions this process still answers for."""
         return frozenset(self._running)
 
+    @property
+    def executions(self) -> tuple[Execution, ...]:
+        """Those executions, as they are now."""
+        return tuple(execution for execution, _ in self._running.values())
+
     def begin(self, token: str, command: str, caller: Caller) -> Execution:
         """Start an execution for a caller that step 1 admitted; everything it has to say comes as its events.
 
         Raises ``Unavailable`` once ``drain`` was called: nothing is spent.
         """
-        if self._draining:
+        if self.draining:
             self._metrics.refused("", str(Code.GATEWAY_UNAVAILABLE))
             raise Unavailable(Code.GATEWAY_UNAVAILABLE, "the gateway stops", hint="try again in a moment")
         execution = Execution(self._new_id())
@@ -155,7 +161,7 @@ class Executor:
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, end what only reads or waits, give mutations ``seconds``; leave open what still runs."""
-        self._draining = True
+        self.draining = True
         running = list(self._running.values())
         for execution, _ in running:
             execution.stop()

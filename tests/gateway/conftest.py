@@ -100,6 +100,17 @@ class FakeEngine:
         self.resolving = asyncio.Event()
         self.resolving.set()
 
+    def hold(self, code: int = 0) -> asyncio.Event:
+        """Have what is executed wait for what is returned to be set, and end with this code."""
+        go_on = asyncio.Event()
+
+        async def held(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
+            await go_on.wait()
+            yield Exit(code)
+
+        self.script = held
+        return go_on
+
     def _answer(self) -> None:
         if self.down:
             raise Unavailable(Code.ENGINE_UNAVAILABLE, "the engine does not answer", hint="start it")
@@ -110,9 +121,9 @@ class FakeEngine:
     async def resolve(self, op: Operation) -> tuple[Target, ...]:
         self._answer()
         await self.resolving.wait()
-        return tuple(self._resolved(reference) for reference in references(op))
+        return tuple(self.resolved(reference) for reference in references(op))
 
-    def _resolved(self, reference: Reference) -> Target:
+    def resolved(self, reference: Reference) -> Target:
         found = self.ids.get(reference.name, "")
         if not found and reference.role == "object":
             raise TargetRefused(Code.TARGET_NOT_FOUND, f"no container is named {reference.name!a}")
@@ -227,7 +238,7 @@ class Minter:
     def mint(self, command: str, engine: FakeEngine, **changes: object) -> str:
         """Return a token for the command on what the fake engine resolves it to, with claims changed."""
         op = parse(command)
-        targets = [engine._resolved(reference) for reference in references(op)]
+        targets = [engine.resolved(reference) for reference in references(op)]
         return self.mint_for({"op": operation_digest(op), "tgt": targets_digest(targets)}, **changes)
 
     def mint_for(self, digests: Mapping[str, str], **changes: object) -> str:

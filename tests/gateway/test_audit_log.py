@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.gateway.conftest import FakeEngine, Minter, Outage, Served, execute, refusal
+from tests.gateway.conftest import FakeEngine, Minter, Outage, Served, eventually, execute, refusal
 from wingman_core.audit_record import RecordKind, from_bytes
 from wingman_core.checkpoint import Checkpoint, open_checkpoint
 from wingman_core.errors import Code, Unavailable
@@ -20,6 +19,8 @@ from wingman_gateway import audit_log
 from wingman_gateway.audit_store import open_pool
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub
+
+HELD_UP = "SELECT count(*) FROM pg_locks WHERE relation = 'audit_checkpoint'::regclass AND NOT granted"
 
 
 @pytest.fixture
@@ -160,16 +161,24 @@ async def test_without_a_database_it_says_so(served: Served, auditor: AuditLogSt
 
 async def test_a_read_whose_turn_does_not_come_ends_in_its_time(served: Served, monkeypatch: pytest.MonkeyPatch):
     pool = await open_pool(served.database.dsn("wingman_gateway"), served.database.passwords["wingman_gateway"])
+    administrator = await served.database.connection("postgres").connect()
+
+    async def both_read() -> bool:
+        return bool(await administrator.fetchval(HELD_UP) == audit_log.READERS)
+
     try:
         log = audit_log.AuditLog(pool)
-        async with AsyncExitStack() as held:
-            for _ in range(audit_log.READERS):
-                await held.enter_async_context(log._reading())
+        async with administrator.transaction():
+            await administrator.execute("LOCK TABLE audit_checkpoint")
+            reading = [asyncio.create_task(log.head()) for _ in range(audit_log.READERS)]
+            await eventually(both_read)
             monkeypatch.setattr(audit_log, "READ_SECONDS", 0.05)
             async with asyncio.timeout(5):
                 with pytest.raises(Unavailable, match="cannot be read"):
                     await log.head()
         monkeypatch.undo()
+        assert [head.size for head in await asyncio.gather(*reading)] == [0, 0]
         assert (await log.head()).size == 0
     finally:
+        await administrator.close()
         pool.terminate()

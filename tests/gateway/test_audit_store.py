@@ -206,6 +206,18 @@ async def test_an_outcome_is_written_once_and_its_position_said_again(store: Aud
     assert (await verified(database)).size == 3
 
 
+async def test_an_outcome_that_nobody_knows_is_settled_once(store: AuditStore, database: Database):
+    running = intent()
+    settled = running.concluded(RecordKind.SETTLED, "FAILED", AT, evidence='{"by":"x","note":"y"}')
+    await store.append(running)
+    assert await attempt(store, settled) is Code.OUTCOME_KNOWN
+    await store.append(running.concluded(RecordKind.RECONCILED, "UNKNOWN", AT, evidence='{"said":"x"}'))
+    answers = await asyncio.gather(*(attempt(store, settled) for _ in range(2)))
+    assert answers == [2, Code.OUTCOME_KNOWN]
+    assert await attempt(store, settled) is Code.OUTCOME_KNOWN
+    assert (await verified(database)).size == 3
+
+
 async def test_open_intents_are_those_without_an_outcome_oldest_first(store: AuditStore):
     records = [intent() for _ in range(4)]
     for record in records:

@@ -1,72 +1,12 @@
-"""The privilege boundary: what is found in what an engine says, and what the gateway does about it."""
+"""The privilege boundary: what is found in what an engine says."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-import grpc
 import pytest
-import structlog
 
-from tests.gateway.conftest import FakeEngine, Minter, Serve, execute, refusal
+from tests.gateway.deployment import CONFIG, GATEWAY, ROLES, bind, container, fleet, stack
 from wingman_cli.stack.doctor import not_allowed
-from wingman_core.audit_record import AuditRecord
-from wingman_core.errors import Code, Unavailable
 from wingman_gateway.boundary import Finding, judge
-from wingman_gateway.boundary_watch import LOOKS, UNSEEN, BoundaryWatch
-from wingman_gateway.engine.fleet import Fleet
-from wingman_gateway.records import Records
-from wingman_rpc.v1 import gateway_pb2 as pb
-from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
-
-CONFIG = "/srv/wingman/config/test"
-GATEWAY = "execution-gateway"
-ROLES = {GATEWAY: "gateway", "api": "api", "telegram-bot": "bot", "postgres": "postgres"}
-
-
-def bind(source: str, target: str) -> dict[str, str]:
-    return {"Type": "bind", "Source": source, "Destination": target}
-
-
-def container(name: str, service: str = "", *, created: str = "2030-01-01", **host: object) -> dict[str, Any]:
-    """One container as ``inspect`` describes it, as the compose files make it."""
-    labels = {"com.docker.compose.project": "wingman-test", "com.docker.compose.service": service} if service else {}
-    return {
-        "Id": name * 20,
-        "Name": f"/{name}",
-        "Created": created,
-        "State": {"Running": True},
-        "Config": {"Labels": labels, "Env": ["PATH=/bin", "EMPTY="], "User": "10001:10001"},
-        "HostConfig": {
-            "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges:true"],
-            "NetworkMode": "wingman-test_data",
-            **host,
-        },
-        "Mounts": [bind(f"{CONFIG}/{ROLES[service]}", "/run/wingman")] if service in ROLES else [],
-        "NetworkSettings": {"Networks": {"wingman-test_data": {}} if service else {"bridge": {}}},
-    }
-
-
-def stack() -> dict[str, dict[str, Any]]:
-    """The four containers of a deployment that is as it should be, by service."""
-    found = {service: container(service, service) for service in ROLES}
-    found[GATEWAY]["Mounts"] += [
-        bind("/var/run/docker.sock", "/var/run/docker.sock"),
-        bind(f"{CONFIG}/policies", "/etc/wingman/policies"),
-        bind(f"{CONFIG}/token-keys", "/etc/wingman/token-keys"),
-        {"Type": "volume", "Name": "wingman-test_journal", "Source": "/var/lib/docker/volumes/j/_data"},
-    ]
-    found[GATEWAY]["HostConfig"]["GroupAdd"] = ["998"]
-    found["api"]["HostConfig"]["PortBindings"] = {"8100/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8101"}]}
-    return found
-
-
-def fleet(*containers: dict[str, Any], volumes: tuple[dict[str, Any], ...] = ()) -> Fleet:
-    labels = {"com.docker.compose.project": "wingman-test"}
-    networks = ({"Name": "wingman-test_data", "Labels": labels}, {"Name": "bridge", "Labels": None})
-    return Fleet(
-        containers, networks, ({"Name": "wingman-test_journal", "Labels": labels}, *volumes), "/var/lib/docker"
-    )
 
 
 def look(*containers: dict[str, Any], volumes: tuple[dict[str, Any], ...] = ()) -> list[tuple[str, str]]:
@@ -247,103 +187,6 @@ def test_a_gateway_without_the_socket_is_not_the_one_that_is_meant():
     found = stack()
     found[GATEWAY]["Mounts"] = [each for each in found[GATEWAY]["Mounts"] if "docker.sock" not in each["Source"]]
     assert look(*found.values()) == [(GATEWAY, "NO_GATEWAY")]
-
-
-def verdicts(log: list[AuditRecord]) -> list[tuple[str, str]]:
-    return [(record.outcome, record.reason) for record in log if record.kind == "BOUNDARY"]
-
-
-async def test_the_gateway_records_news_and_stops_executions_where_it_is_told_to(
-    serve: Serve, engine: FakeEngine, minter: Minter
-):
-    engine.seen = fleet(*stack().values())
-    watching = {"boundary_project": "wingman-test", "boundary_interval": 0.05, "boundary_stops": True}
-    async with serve(engine, **watching) as served, served.channel() as channel:
-        await served.until(lambda log: verdicts(log) == [("SUCCEEDED", "")])
-        command = "docker restart --time 1 web"
-        await execute(channel, minter.mint(command, engine), command)
-
-        bad = stack()
-        bad["api"]["HostConfig"]["Privileged"] = True
-        engine.seen = fleet(*bad.values())
-        said = ("FAILED", "PRIVILEGED: api runs with privileged")
-        log = await served.until(lambda log: verdicts(log) == [("SUCCEEDED", ""), said])
-        assert '"found":1' in log[-1].evidence
-        stub = ExecutionGatewayStub(channel)
-        request = pb.ExecuteRequest(capability_token=minter.mint(command, engine), command=command)
-        refused = await refusal(anext(aiter(stub.Execute(request))))
-        assert (refused.status, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, Code.BOUNDARY_VIOLATED)
-        assert "api runs with privileged" in refused.message
-
-        engine.seen = fleet(*stack().values())
-        await served.until(lambda log: len(verdicts(log)) == 3)
-        await execute(channel, minter.mint(command, engine), command)
-
-
-async def test_a_boundary_that_cannot_be_looked_at_stops_executions_too(
-    serve: Serve, engine: FakeEngine, minter: Minter
-):
-    stateless = {"Id": "without a state"}  # is no trouble
-    engine.seen = fleet(*stack().values(), stateless)
-    watching = {"boundary_project": "wingman-test", "boundary_interval": 0.05, "boundary_stops": True}
-    async with serve(engine, **watching) as served, served.channel() as channel:
-        await served.until(lambda log: verdicts(log) == [("SUCCEEDED", "")])
-        engine.seen = Fleet(None, (), (), "/")  # type: ignore[arg-type]  # what no engine says
-        command = "docker restart --time 1 web"
-        request = pb.ExecuteRequest(capability_token=minter.mint(command, engine), command=command)
-        stub, refused = ExecutionGatewayStub(channel), list[grpc.aio.AioRpcError]()
-        while not refused:
-            request.capability_token = minter.mint(command, engine)
-            try:
-                async for _ in stub.Execute(request):
-                    pass
-            except grpc.aio.AioRpcError as error:
-                refused.append(error)
-        assert refused[0].code() is grpc.StatusCode.FAILED_PRECONDITION
-        assert "no look at it has succeeded" in str(refused[0].details())
-
-
-class Log:
-    """Where a watch's records go."""
-
-    def __init__(self) -> None:
-        self.records: list[AuditRecord] = []
-
-    async def append(self, record: AuditRecord) -> int:
-        self.records.append(record)
-        return len(self.records)
-
-
-async def test_looks_that_cannot_be_made_in_a_row_are_a_violation_that_is_told_once(engine: FakeEngine):
-    log = Log()
-    watch = BoundaryWatch(
-        "wingman-test",
-        engine=engine,
-        audit=log,
-        records=Records("test", "gateway", now=lambda: datetime(2030, 1, 1, tzinfo=UTC)),
-        interval=300,
-        stops=True,
-        clock=lambda: 0.0,
-        log=structlog.wrap_logger(None),
-    )
-    engine.seen = fleet(*stack().values())
-    for _ in range(2):
-        engine.down = True
-        for _ in range(LOOKS - 1):
-            with pytest.raises(Unavailable):
-                await watch.look()
-        engine.down = False
-        await watch.look()
-    assert verdicts(log.records) == [("SUCCEEDED", "")]  # now and then one fails
-    engine.down = True
-    for _ in range(LOOKS + 2):
-        with pytest.raises(Unavailable):
-            await watch.look()
-    assert verdicts(log.records)[1:] == [("FAILED", UNSEEN)]
-    engine.down = False
-    await watch.look()
-    watch.require()
-    assert verdicts(log.records)[2:] == [("SUCCEEDED", "")]
 
 
 def test_a_port_that_the_engine_chooses_is_called_free():

@@ -289,13 +289,7 @@ async def _is(value: object) -> object:
 async def test_waiting_too_long_for_a_target_is_refused_and_spends_nothing(
     serve: Serve, engine: FakeEngine, minter: Minter
 ):
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
-    engine.script = hold
+    go_on = engine.hold()
     async with serve(engine, target_wait=0.05) as served, served.channel() as channel:
         first = asyncio.create_task(execute(channel, minter.mint(STOP, engine), STOP))
         await eventually(lambda: _is(engine.acts))
@@ -448,8 +442,7 @@ async def test_a_caller_that_leaves_does_not_stop_a_mutation(
 
 
 def _gone(served: Served, identity: str) -> bool:
-    execution, _ = served.gateway.executor._running[identity]
-    return execution.gone
+    return any(each.gone for each in served.gateway.executor.executions if each.id == identity)
 
 
 async def test_a_caller_that_leaves_stops_a_read(
@@ -494,13 +487,7 @@ async def test_without_a_database_nothing_runs_and_the_approval_is_not_lost(
 async def test_a_database_that_goes_away_after_the_intent_costs_no_outcome(
     served: Served, channel: grpc.aio.Channel, engine: FakeEngine, minter: Minter, outage: Outage
 ):
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
-    engine.script = hold
+    go_on = engine.hold()
     running = asyncio.create_task(execute(channel, minter.mint(STOP, engine), STOP))
     await eventually(lambda: _is(engine.acts))
     async with outage():
@@ -519,13 +506,7 @@ async def test_a_database_that_goes_away_after_the_intent_costs_no_outcome(
 async def test_an_outcome_in_the_journal_is_replayed_by_the_next_start_once(
     serve: Serve, engine: FakeEngine, minter: Minter, outage: Outage
 ):
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
-    engine.script = hold
+    go_on = engine.hold()
     async with serve(engine) as served, served.channel() as channel:
         running = asyncio.create_task(execute(channel, minter.mint(STOP, engine), STOP))
         await eventually(lambda: _is(engine.acts))
@@ -621,7 +602,7 @@ async def test_a_reader_that_leaves_while_it_is_spent_is_stopped_before_it_reads
         call = asyncio.create_task(execute(channel, token, READ))
         await eventually(lambda: _is(_stages(served) == {Stage.SPENDING}))
         call.cancel()
-        await eventually(lambda: _is(all(execution.gone for execution, _ in served.gateway.executor._running.values())))
+        await eventually(lambda: _is(all(each.gone for each in served.gateway.executor.executions)))
     await administrator.close()
     log = await served.until(lambda log: len(log) == 2)
     assert (log[1].outcome, log[1].reason) == ("FAILED", Code.CALLER_GONE)
@@ -629,4 +610,4 @@ async def test_a_reader_that_leaves_while_it_is_spent_is_stopped_before_it_reads
 
 
 def _stages(served: Served) -> set[Stage]:
-    return {execution.stage for execution, _ in served.gateway.executor._running.values()}
+    return {each.stage for each in served.gateway.executor.executions}

@@ -64,13 +64,7 @@ async def test_executions_are_counted_by_verb_verdict_and_reason(served: Served,
 
 
 async def test_health_and_what_waits_are_shown(serve: Serve, engine: FakeEngine, minter: Minter, outage: Outage):
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
-    engine.script = hold
+    go_on = engine.hold()
     async with serve(engine) as served, served.channel() as channel:
         await eventually(lambda: _shows(served, ("wingman_gateway_up", ("all",)), 1))
         call = asyncio.create_task(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))

@@ -56,7 +56,7 @@ def observer(engine: FakeEngine) -> Observer:
 async def test_each_fact_arrives_whole(served: Served, engine: FakeEngine):
     async with served.channel() as channel:
         client = GatewayClient(channel, "test")
-        assert await client.observe_state("web") == await engine.state(engine._resolved(_reference("web")))
+        assert await client.observe_state("web") == await engine.state(engine.resolved(_reference("web")))
         assert await client.observe_path("web", "/etc/x") == await engine.path(_target(engine), "/etc/x")
         one = ContainerProcesses("web", ("nginx", "web"))
         assert await client.observe_processes("web") == ProcessLists((one,), complete=True)
@@ -73,7 +73,7 @@ def _reference(name: str):
 
 
 def _target(engine: FakeEngine, name: str = "web") -> Target:
-    return engine._resolved(_reference(name))
+    return engine.resolved(_reference(name))
 
 
 async def test_what_was_never_started_and_what_is_absent_have_no_time(served: Served, engine: FakeEngine):

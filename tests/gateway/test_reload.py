@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import structlog
 from tests.gateway.conftest import POLICIES, FakeEngine, Minter, Serve, eventually, execute, refusal
 from wingman_cli.pki import create_token_key
 from wingman_core.errors import Code, SettingInvalid
-from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.reload import Reloads, Watched, stamp_of
 
 
@@ -22,14 +20,8 @@ async def test_a_new_key_counts_and_a_removed_one_does_not_while_a_call_goes_on(
     shutil.copytree(minter.keys, keys)
     kid = create_token_key(tmp_path / "next.key", tmp_path / "next")
     rotated = Minter((tmp_path / "next.key").read_bytes(), kid, keys, minter.thumbprint)
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
     async with serve(engine, token_keys=keys) as served, served.channel() as channel:
-        engine.script = hold
+        go_on = engine.hold()
         call = asyncio.create_task(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
         await eventually(lambda: _is(engine.acts))
         refused = await refusal(execute(channel, rotated.mint("docker stop db", engine), "docker stop db"))

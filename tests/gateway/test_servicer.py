@@ -20,11 +20,10 @@ from wingman_core.errors import Code, Unavailable
 from wingman_core.target import targets_digest
 from wingman_gateway import servicer
 from wingman_gateway.certificates import Credentials
-from wingman_gateway.engine.events import Event, Exit, Note
 from wingman_gateway.open_intents import LOCK_LOG
 from wingman_gateway.servicer import STATUS
 from wingman_gateway.settings import Settings
-from wingman_gateway.stream import Execution, Stage
+from wingman_gateway.stream import Stage
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import ExecutionGatewayStub
 
@@ -487,13 +486,7 @@ async def _served_certificate(served: Served) -> bytes:
 
 
 async def test_stopping_ends_reads_and_lets_mutations_end(serve: Serve, engine: FakeEngine, minter: Minter):
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
-    engine.script = hold
+    go_on = engine.hold()
     async with serve(engine) as served, served.channel() as channel:
         mutation = asyncio.create_task(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
         read = asyncio.create_task(execute(channel, minter.mint("docker logs db", engine), "docker logs db"))
@@ -516,13 +509,7 @@ async def test_stopping_ends_reads_and_lets_mutations_end(serve: Serve, engine: 
 
 
 async def test_a_message_that_comes_while_it_stops_starts_nothing(serve: Serve, engine: FakeEngine, minter: Minter):
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
-    engine.script = hold
+    go_on = engine.hold()
     async with serve(engine) as served, served.channel() as channel:
         mutation = asyncio.create_task(execute(channel, minter.mint("docker stop web", engine), "docker stop web"))
         await eventually(lambda: _is(engine.acts))
@@ -534,7 +521,7 @@ async def test_a_message_that_comes_while_it_stops_starts_nothing(serve: Serve, 
         await late.wait_for_connection()
         await _status(served, channel=channel)  # behind it on the same connection: the gateway has the stream
         stopping = asyncio.create_task(served.gateway.stop())
-        await eventually(lambda: _is(served.gateway.executor._draining))
+        await eventually(lambda: _is(served.gateway.executor.draining))
         token = minter.mint("docker stop db", engine)
         await late.write(pb.ExecuteRequest(capability_token=token, command="docker stop db"))
         await late.done_writing()
@@ -556,9 +543,9 @@ async def test_a_read_that_is_spent_while_it_stops_does_not_read(
         async with administrator.transaction():
             await administrator.execute(LOCK_LOG)
             read = asyncio.create_task(execute(channel, minter.mint("docker logs db", engine), "docker logs db"))
-            await eventually(lambda: _is([e for e, _ in _running(served) if e.stage is Stage.SPENDING]))
+            await eventually(lambda: _is([e for e in served.gateway.executor.executions if e.stage is Stage.SPENDING]))
             stopping = asyncio.create_task(served.gateway.stop())
-            await eventually(lambda: _is(all(execution.stopped for execution, _ in _running(served))))
+            await eventually(lambda: _is(all(each.stopped for each in served.gateway.executor.executions)))
         assert (await read).finished.outcome == pb.Finished.OUTCOME_FAILED
         await stopping
         log = await served.log()
@@ -567,18 +554,9 @@ async def test_a_read_that_is_spent_while_it_stops_does_not_read(
     await administrator.close()
 
 
-def _running(served: Served) -> list[tuple[Execution, asyncio.Task[None]]]:
-    return list(served.gateway.executor._running.values())
-
-
 async def _left_open(serve: Serve, engine: FakeEngine, minter: Minter) -> str:
     """Leave one INTENT without outcome, by a gateway that has ended; return its execution."""
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await asyncio.Event().wait()
-        yield Exit(0)
-
-    engine.script = hold
+    engine.hold()
     async with serve(engine, drain=0.05) as served, served.channel() as channel:
         call = asyncio.create_task(refusal(execute(channel, minter.mint("docker stop web", engine), "docker stop web")))
         await eventually(lambda: _is(engine.acts))
@@ -618,13 +596,7 @@ async def test_it_serves_though_the_engine_does_not_answer_for_one_container(
 async def test_an_outcome_that_the_drain_cuts_off_goes_to_the_journal(
     serve: Serve, engine: FakeEngine, minter: Minter, postgres: Cluster, database: Database
 ):
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(7)
-
-    engine.script = hold
+    go_on = engine.hold(7)
     locker = await postgres.server.connection("postgres", database.name).connect()
     try:
         async with serve(engine, drain=0.3) as served, served.channel() as channel:

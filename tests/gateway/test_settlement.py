@@ -21,7 +21,7 @@ from wingman_cli.stack.relay import PROGRAM, relayed, through_the_api
 from wingman_core.audit_record import RecordKind
 from wingman_core.errors import Code, SettingInvalid, Unavailable, WingmanError
 from wingman_gateway import health
-from wingman_gateway.engine.events import Event, Exit, Note
+from wingman_gateway.engine.events import Event, Note
 from wingman_gateway.engine.events import Testimony as Said  # pytest collects what begins with Test
 from wingman_rpc.v1 import gateway_pb2 as pb
 from wingman_rpc.v1.gateway_pb2_grpc import AuditLogStub, ExecutionGatewayStub
@@ -71,7 +71,7 @@ async def test_it_is_settled_once_with_who_says_so_and_why(served: Served, unkno
 async def _lost(serve: Serve, engine: FakeEngine, minter: Minter) -> str:
     """Have a gateway end in the midst of an act, for good; return the execution that it leaves open."""
     async with serve(engine, gateway_id="lost", drain=0.05) as served, served.channel("api") as channel:
-        engine.script = hold
+        engine.hold()
         request = pb.ExecuteRequest(capability_token=minter.mint("docker stop web", engine), command="docker stop web")
         call = ExecutionGatewayStub(channel).Execute(request)
         said = await call.read()
@@ -109,13 +109,7 @@ async def test_what_another_gateway_runs_is_looked_at_again(
     serve: Serve, engine: FakeEngine, minter: Minter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.05)
-    go_on = asyncio.Event()
-
-    async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-        await go_on.wait()
-        yield Exit(0)
-
-    engine.script = hold
+    go_on = engine.hold()
     async with serve(engine) as served, serve(engine, gateway_id="other", journal=tmp_path / "other") as other:
         await eventually(lambda: _shows(other, 0))
         async with served.channel("api") as channel:
@@ -147,28 +141,10 @@ async def _is(value: object) -> object:
     return value
 
 
-async def hold(_execution_id: str, _note: Note) -> AsyncIterator[Event]:
-    """An engine that never ends what it does."""
-    await asyncio.Event().wait()
-    yield
-
-
 async def test_what_has_an_outcome_is_not_settled(served: Served, engine: FakeEngine, minter: Minter) -> None:
     async with served.channel("api") as channel:
         said = await execute(channel, minter.mint("docker stop web", engine), "docker stop web")
     assert (await refused(served, said.accepted.execution_id)).reason == Code.OUTCOME_KNOWN
-
-
-async def test_two_at_once_settle_it_once(served: Served, unknown: str) -> None:
-    records = [record for record in await served.log() if record.kind is RecordKind.RECONCILED]
-    settled = records[0].concluded(
-        RecordKind.SETTLED, "FAILED", records[0].created_at, evidence='{"by":"x","note":"y"}'
-    )
-    await served.gateway._audit.append(settled)
-    with pytest.raises(WingmanError) as late:
-        await served.gateway._audit.append(settled)
-    assert late.value.code is Code.OUTCOME_KNOWN
-    assert (await refused(served, unknown)).reason == Code.OUTCOME_KNOWN
 
 
 @pytest.mark.parametrize(
