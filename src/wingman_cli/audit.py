@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wingman_cli.options import Json
+from wingman_cli.named_files import read_text, write_text
+from wingman_cli.options import Json, KeyFile
 from wingman_cli.screen import Screen, visible
 from wingman_cli.session import Session
 from wingman_core.errors import Code, SettingInvalid
@@ -31,10 +32,6 @@ FAR = re.compile(r"(\d+) of (\d+) records hold")
 
 Progress = Callable[[int, int], None]
 """Hears how many records hold so far, and of how many."""
-
-KeyFile = Annotated[
-    Path | None, typer.Option("--verifier-key", help="The log's public key (default: the data directory's).")
-]
 
 
 def tail(
@@ -108,7 +105,6 @@ def verify(  # noqa: PLR0913 - options of a command line
     as_json: Json = False,
 ) -> None:
     """Verify the whole log: every record, the tree, every checkpoint, and the story. Exit code 1 if it differs."""
-    from wingman_cli.receipts import write_text
     from wingman_core.notes import parse_verifier_key
 
     session: Session = context.obj
@@ -211,14 +207,3 @@ def _older(path: Path | None, key: "VerifierKey") -> "Checkpoint | None":
     from wingman_core.checkpoint import open_checkpoint
 
     return None if path is None else open_checkpoint(read_text(path, "the older checkpoint", strip=False), [key])
-
-
-def read_text(path: Path, what: str, *, strip: bool = True) -> str:
-    """Return a file's text; raise ``SettingInvalid`` that names it where it cannot be read."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeError) as error:
-        raise SettingInvalid(
-            Code.SETTING_INVALID, f"{what} cannot be read from {path}", hint="name the file, or its directory"
-        ) from error
-    return text.strip() if strip else text

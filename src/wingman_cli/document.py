@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wingman_cli.receipts import write_text
+from wingman_cli.named_files import write_text
 from wingman_cli.screen import Screen
 
 

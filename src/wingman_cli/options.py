@@ -42,3 +42,6 @@ Env = Annotated[
     typer.Option("--env", "-e", help="An environment of containers, test or prd (default: the data directory's)."),
 ]
 Root = Annotated[Path, typer.Option("--root", help="The clone of Wingman's repository.")]
+KeyFile = Annotated[
+    Path | None, typer.Option("--verifier-key", help="The log's public key (default: the data directory's).")
+]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wingman_cli.audit import KeyFile, outcome_of, read_text
-from wingman_cli.options import Json
+from wingman_cli.audit import outcome_of
+from wingman_cli.named_files import read_text, write_text
+from wingman_cli.options import Json, KeyFile
 from wingman_cli.screen import Screen, visible
 from wingman_cli.session import Session
-from wingman_core.errors import Code, SettingInvalid
 
 if TYPE_CHECKING:
     from wingman_core.receipt import CheckedReceipt
@@ -57,18 +57,6 @@ def check(
         return
     for line in _lines(checked):
         screen.say(visible(line))
-
-
-def write_text(output: Path, text: str) -> None:
-    """Write a document for others to read, whole or not at all; raise ``SettingInvalid`` where that cannot be."""
-    from wingman_cli.pki import write_atomically
-
-    try:
-        write_atomically(output, text.encode(), 0o644)
-    except OSError as error:
-        raise SettingInvalid(
-            Code.SETTING_INVALID, f"{output} cannot be written: {error.strerror}", hint="choose another place"
-        ) from error
 
 
 def _settlement(checked: "CheckedReceipt") -> list[str]:

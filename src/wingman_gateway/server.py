@@ -50,7 +50,7 @@ from wingman_gateway.reload import Reloads, Watched
 from wingman_gateway.servicer import Admission, AuditServicer, Edge, Servicer
 from wingman_gateway.settings import Settings, checkpoint_key, load, tls_files, token_keys
 from wingman_gateway.settlement import Settler
-from wingman_gateway.tracing import OFF, Tracing, traced
+from wingman_gateway.tracing import OFF, Tracing
 from wingman_rpc.v1 import gateway_pb2, gateway_pb2_grpc
 
 SERVICE: Final = gateway_pb2.DESCRIPTOR.services_by_name["ExecutionGateway"].full_name
@@ -279,7 +279,11 @@ async def serve(settings: Settings, log: FilteringBoundLogger) -> None:
         loop.add_signal_handler(number, stopped.set)
     sources = Sources(now=lambda: datetime.now(UTC), clock=time.monotonic, new_id=new_execution_id)
     async with AsyncExitStack() as opened:
-        tracing = opened.enter_context(traced(settings.otlp_endpoint, settings.environment))
+        tracing = OFF
+        if settings.otlp_endpoint:
+            from wingman_gateway.otlp import exporting  # noqa: PLC0415 - megabytes that a gateway without one spares
+
+            tracing = opened.enter_context(exporting(settings.otlp_endpoint, settings.environment))
         engine = await DockerEngine.connect(
             settings.docker_host,
             span=tracing.request,

@@ -26,12 +26,3 @@ class Tracing:
 
 
 OFF: Final = Tracing(lambda _method, _metadata: nullcontext(), no_span, no_span)
-
-
-def traced(endpoint: str, environment: str) -> AbstractContextManager[Tracing]:
-    """Return how spans are opened; they go to ``endpoint`` (``http://host:4318``), which may be empty: nowhere."""
-    if not endpoint:
-        return nullcontext(OFF)
-    from wingman_gateway.otlp import exporting  # noqa: PLC0415 - megabytes that a gateway without one does not hold
-
-    return exporting(endpoint, environment)

@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wingman_cli.audit import read_text
 from wingman_cli.backup import archive
 from wingman_cli.backup.archive import Archive, Manifest, read_archive, writing
 from wingman_cli.backup.places import Database, Place, embedded
@@ -31,6 +30,7 @@ from wingman_cli.backup.programs import (
 )
 from wingman_cli.embedded_db import ROLES
 from wingman_cli.instance import Instance
+from wingman_cli.named_files import read_text
 from wingman_cli.pki import write_private
 from wingman_core.checkpoint import Checkpoint, open_checkpoint
 from wingman_core.errors import Code, LogCorrupt, SettingInvalid
