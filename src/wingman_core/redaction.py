@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from wingman_core.secret_forms import (
     MARK,
@@ -135,6 +135,21 @@ def redact_text(text: str) -> str:
     redactor = Redactor()
     shown = redactor.feed(text.encode("utf-8", "surrogatepass")) + redactor.close()
     return shown.decode("utf-8", "replace")
+
+
+def redact_json(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a JSON value with what its texts show of secrets hidden; its keys stay as they are."""
+    match value:
+        case str():
+            return redact_text(value)
+        case dict():
+            return {key: redact_json(each) for key, each in value.items()}
+        case list() if all(isinstance(each, str) for each in value):
+            return [redact_text(each) for each in redact_words(value)]
+        case list():
+            return [redact_json(each) for each in value]
+        case _:
+            return value
 
 
 def redact_environment(entries: Iterable[str]) -> list[str]:

@@ -2,17 +2,19 @@
 
 Looked at are the containers of the compose project, whatever shares a network or a volume with them, and whoever holds
 the engine's socket and can be connected to, at a port of the host or in a namespace of theirs. Guarantees: pure; each
-finding names who, what, and the way out; what cannot be told is stated as present, and a project without a gateway that
-holds the socket is none whose boundary is whole: it is another one's name, or nothing that is looked at.
+finding names who, what (without the secrets that are recognised, I16), and the way out; what cannot be told is stated
+as present, and a project without a gateway that holds the socket is none whose boundary is whole: it is another one's
+name, or nothing that is looked at.
 Does not: try anything from inside (``wingman doctor boundary`` does), nor see what an image's own files hold.
 """
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wingman_core.command.privileges import is_engines_address
+from wingman_core.redaction import redact_text
 from wingman_gateway.engine.fleet import Fleet
 from wingman_gateway.engine.privileges import container_privileges, volume_privileges
 
@@ -83,8 +85,9 @@ def judge(fleet: Fleet, project: str) -> Report:
     scene = _Scene(fleet, project, mine, holder, _key_places(mine))
     findings = [*scene.nobody(), *(finding for each in near for finding in scene.findings(each))]
     findings += [finding for each in fleet.containers if each not in near for finding in scene.stranger(each)]
+    told = tuple(replace(finding, what=redact_text(finding.what)) for finding in findings)
     members = tuple(Member(_service(each), _name(each), each["Id"], _running(each)) for each in near)
-    return Report(members, tuple(findings), _name(holder) if holder else "")
+    return Report(members, told, _name(holder) if holder else "")
 
 
 def _holder(mine: Sequence[JSON]) -> JSON | None:

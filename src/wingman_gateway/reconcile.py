@@ -1,9 +1,9 @@
 """Outcomes that did not reach the log: those kept in the journal, and those nobody saw.
 
 Guarantees: what the journal holds is appended in order and once, before anything is reconciled, and what the log
-cannot hold is set aside on disk; an open INTENT of this gateway gets one RECONCILED record with what Docker testifies;
-nothing is run again (I13). An INTENT of another gateway is left to that one. One that still runs, or about which there
-is no answer, is asked about again later, and holds up no other.
+cannot hold is set aside on disk; an open INTENT of this gateway gets one RECONCILED record with what Docker testifies,
+without the secrets that are recognised (I16); nothing is run again (I13). An INTENT of another gateway is left to that
+one. One that still runs, or about which there is no answer, is asked about again later, and holds up no other.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from wingman_core.audit_record import AuditRecord, RecordKind, exit_code_of, fro
 from wingman_core.command import parse
 from wingman_core.command.hidden import parseable
 from wingman_core.errors import CanonicalError, CommandRefused, Unavailable, WingmanError
+from wingman_core.redaction import redact_json
 from wingman_core.target import Reference, Target
 from wingman_gateway.audit_log import Entry
 from wingman_gateway.engine import EngineRefused, Testimony
@@ -146,7 +147,7 @@ class Reconciler:
             testimony.outcome,
             self._records.now(),
             exit_code=None if testimony.exit_code is None else exit_code_of(testimony.exit_code),
-            evidence=testimony.evidence,
+            evidence=json.dumps(redact_json(json.loads(testimony.evidence)), sort_keys=True),  # it quotes the engine
         )
 
     async def _ask(self, intent: AuditRecord) -> Testimony:

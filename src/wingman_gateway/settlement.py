@@ -1,9 +1,9 @@
 """A person's word on an execution whose outcome nobody saw and Docker could not tell.
 
-Guarantees: only an outcome that is UNKNOWN is settled, once, with who says so and why; the record repeats what was
-approved and stands behind the UNKNOWN one, which stays. An INTENT of another gateway that has no outcome becomes
-UNKNOWN first: that gateway may have lost its journal, and with it its name. Nothing is run, and no token or approval
-comes back.
+Guarantees: only an outcome that is UNKNOWN is settled, once, with who says so and why (without the secrets that are
+recognised, I16); the record repeats what was approved and stands behind the UNKNOWN one, which stays. An INTENT of
+another gateway that has no outcome becomes UNKNOWN first: that gateway may have lost its journal, and with it its name.
+Nothing is run, and no token or approval comes back.
 Does not: know whether the other gateway is gone for good; an outcome that it reports later changes nothing.
 """
 
@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from wingman_core.audit_record import AuditRecord, RecordKind, from_bytes
 from wingman_core.canonical import canonical_bytes
 from wingman_core.errors import Code, WingmanError
+from wingman_core.redaction import redact_text
 from wingman_gateway.audit_log import AuditLog
 from wingman_gateway.records import Records, gateway_of
 
@@ -60,7 +61,7 @@ class Settler:
                 "no outcome of this execution is open to be settled",
                 hint="see wingman audit tail, or the execution's receipt",
             )
-        evidence = canonical_bytes({"by": by, "note": note, "settles": settles}).decode()
+        evidence = canonical_bytes({"by": by, "note": redact_text(note), "settles": settles}).decode()
         code = 0 if outcome == "SUCCEEDED" else None
         settled = intent.concluded(
             RecordKind.SETTLED,

@@ -18,6 +18,7 @@ from wingman_core.redaction import (
     TAIL,
     Redactor,
     redact_environment,
+    redact_json,
     redact_text,
     redact_words,
 )
@@ -190,6 +191,8 @@ def test_the_word_behind_a_telling_flag_is_replaced_in_a_list_of_words():
         "mysqld", "--password", MARKER, "-token", MARKER, "--port", "1", "--db-password=x", "password", "--auth",
     ]  # fmt: skip
     assert redact_words(["--token \ud800", "--token", "\ud800"]) == ["--token \ud800", "--token", MARKER]
+    document = {"a": ["--password", "hunter2"], "b": [{"error": "token=abc"}, 1, None]}
+    assert redact_json(document) == {"a": ["--password", "[redacted]"], "b": [{"error": "token=[redacted]"}, 1, None]}
 
 
 def test_text_that_is_not_unicode_is_shown_as_far_as_it_is():

@@ -189,6 +189,15 @@ def test_a_gateway_without_the_socket_is_not_the_one_that_is_meant():
     assert look(*found.values()) == [(GATEWAY, "NO_GATEWAY")]
 
 
+def test_a_finding_shows_no_secret():
+    found = stack()
+    found["api"]["Mounts"].append({"Type": "volume", "Name": "share"})
+    options = {"device": "//nas/x?password=hunter2", "type": "cifs"}
+    share = {"Name": "share", "Driver": "local", "Options": options}
+    (finding,) = judge(fleet(*found.values(), volumes=(share,)), "wingman-test").findings
+    assert finding.what == "has a volume share mounts //nas/x?password=[redacted]"
+
+
 def test_a_port_that_the_engine_chooses_is_called_free():
     stranger = container("stranger")
     stranger["Mounts"].append(bind("/var/run/docker.sock", "/s"))

@@ -125,9 +125,10 @@ async def test_one_that_still_runs_is_asked_about_again(site: Site):
     site.engine.testimony = events.Testimony("RUNNING", None, "{}")
     assert not await site.reconciler.run()
     assert await site.open() == ["exe_1"]
-    site.engine.testimony = events.Testimony("FAILED", 7, "{}")
+    site.engine.testimony = events.Testimony("FAILED", 7, '{"objects":[{"error":"exec: --password hunter2"}]}')
     assert await site.reconciler.run()
     assert await site.open() == []
+    assert b"exec: --password [redacted]" in (await site.entries.at(1))[0].record
 
 
 async def test_what_this_process_still_answers_for_is_left_alone(site: Site):
@@ -264,9 +265,10 @@ async def test_a_command_that_is_not_understood_any_more_has_an_unknown_outcome(
 
 async def test_an_engine_that_refuses_to_say_makes_it_unknown(site: Site):
     intent = await site.intent()
-    site.engine.refusing[intent.execution_id] = EngineRefused(400, "no")
+    site.engine.refusing[intent.execution_id] = EngineRefused(400, "no: DB_PASSWORD=hunter2")
     assert await site.reconciler.run()
     assert await site.open() == []
+    assert b"no: DB_PASSWORD=[redacted]" in (await site.entries.of(intent.execution_id))[1].record
 
 
 async def test_an_engine_that_is_just_coming_up_is_asked_again(site: Site):

@@ -88,14 +88,14 @@ async def test_what_a_gateway_that_is_lost_left_open_is_settled(
     async with serve(engine) as served:
         await eventually(lambda: _shows(served, 1))
         assert len(await served.log()) == 1
-        position = await settle(served, execution_id, outcome="FAILED")
+        position = await settle(served, execution_id, outcome="FAILED", note="its log ends with token=abc")
         intent, reconciled, settled = await served.log()  # verifies the story
         assert position == 2
         assert (reconciled.kind, reconciled.outcome) == (RecordKind.RECONCILED, "UNKNOWN")
         said = "its gateway has not reported, and another one cannot ask its engine"
         assert json.loads(reconciled.evidence) == {"by": ALICE, "gateway": "lost", "said": said}
         assert (settled.kind, settled.outcome) == (RecordKind.SETTLED, "FAILED")
-        assert json.loads(settled.evidence) == {"by": ALICE, "note": "its log says so", "settles": 1}
+        assert json.loads(settled.evidence) == {"by": ALICE, "note": "its log ends with token=[redacted]", "settles": 1}
         assert settled.approval_id == intent.approval_id
         assert (await refused(served, execution_id)).reason == Code.OUTCOME_KNOWN
         await eventually(lambda: _shows(served, 0))
