@@ -58,10 +58,6 @@ class CardQueue:
         """Return how many wait."""
         return len(self._waiting)
 
-    def __contains__(self, request_id: str) -> bool:
-        """Return whether a request waits."""
-        return request_id in self._waiting
-
     def put(self, request_id: str, place: Place) -> None:
         """Have a request wait."""
         self._waiting[request_id] = place
