@@ -52,6 +52,8 @@ TUNING: Final = (
     "WINGMAN_LLM_",
     "WINGMAN_OTLP_ENDPOINT",
     "WINGMAN_RATE_LIMIT_",
+    "WINGMAN_STALL",
+    "WINGMAN_TOKEN_LIFETIME",
 )
 PRIVATE: Final = ("WINGMAN_", "DB_PASSWORD", "BOT_TOKEN")
 """What no process inherits from the shell: each gets its own, and nothing else of it."""

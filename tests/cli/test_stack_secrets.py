@@ -9,6 +9,7 @@ import pytest
 from tests.cli.running import wingman
 from tests.conftest import REPOSITORY
 from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.role_settings import given, require_usable
 from wingman_cli.stack.secrets_file import PASSWORDS, ensure_test_secrets, read, require_strong, wants_bot
 from wingman_core.errors import SettingInvalid
 
@@ -88,6 +89,49 @@ def test_prd_takes_neither_the_examples_nor_tests_secrets_nor_a_bot_that_is_half
     assert refused(root, {**STRONG, **BOT}) == {"DB_PASSWORD_API": "TEST's"}
 
 
+def test_a_setting_that_nobody_takes_or_that_cannot_be_used_is_named(root: Path):
+    environment = Environment.of("prd", root)
+    fine = {
+        "WINGMAN_EXPIRY_HIGH": "900",
+        "WINGMAN_RATE": "50",
+        "WINGMAN_BOUNDARY_STOPS": "1",
+        "WINGMAN_STALL": "60",
+        "WINGMAN_TELEGRAM_OPERATORS": "",
+        "WINGMAN_TELEGRAM": "off",
+        "HOME": "/home/ann",
+    }
+    require_usable(environment, {**STRONG, **fine})
+    wrong = {
+        "WINGMAN_EXPIRY_HIHG": "900",
+        "WINGMAN_DRAIN": "60",
+        "WINGMAN_PRD_PORT": "5002",
+        "WINGMAN_EXPIRY": "soon",
+        "WINGMAN_OTLP_ENDPOINT": "collector:4318",
+        "WINGMAN_CONCURRENCY": "0",
+    }
+    with pytest.raises(SettingInvalid) as caught:
+        require_usable(environment, {**STRONG, **fine, **wrong})
+    assert set(caught.value.details) == set(wrong)
+    assert "WINGMAN_EXPIRY_HIGH meant?" in caught.value.details["WINGMAN_EXPIRY_HIHG"]
+    assert "from the shell" in caught.value.details["WINGMAN_PRD_PORT"]
+    assert all(name in caught.value.message for name in wrong)
+
+
+def test_each_container_gets_the_settings_of_its_own_process():
+    values = {
+        "WINGMAN_OTLP_ENDPOINT": "http://collector:4318",
+        "WINGMAN_RATE": "50",
+        "WINGMAN_RATE_LIMIT_READS": "10/1",
+        "WINGMAN_BOT_PENDING_ALERT": "5",
+        "WINGMAN_TELEGRAM": "off",
+        "WINGMAN_BOUNDARY_PROJECT": "another",
+        "DB_PASSWORD_API": "x",
+    }
+    assert given("api", values).keys() == {"WINGMAN_OTLP_ENDPOINT", "WINGMAN_RATE_LIMIT_READS"}
+    assert given("gateway", values).keys() == {"WINGMAN_OTLP_ENDPOINT", "WINGMAN_RATE"}
+    assert given("bot", values).keys() == {"WINGMAN_BOT_PENDING_ALERT"}
+
+
 def test_the_command_refuses_before_it_looks_for_an_engine(root: Path):
     def up(**variables: str) -> str:
         done = wingman(root, "stack", "up", "--env", "prd", "--root", str(root), **variables)
@@ -105,6 +149,8 @@ def test_the_command_refuses_before_it_looks_for_an_engine(root: Path):
         assert f"{name}: " in said
     write(root / ".env.prd", {**STRONG, **BOT, "BOT_TOKEN": "no-token"})
     assert "BOT_TOKEN" in up()
+    write(root / ".env.prd", {**STRONG, "WINGMAN_TELEGRAM": "off", "WINGMAN_EXPIRY": "1"})
+    assert "WINGMAN_EXPIRY: Input should be greater than or equal to 60" in up()
     write(root / ".env.prd", {**STRONG, "WINGMAN_TELEGRAM": "off"})
     done = wingman(
         root, "stack", "up", "--env", "prd", "--root", str(root), WINGMAN_DOCKER_HOST="unix:///nonexistent/docker.sock"

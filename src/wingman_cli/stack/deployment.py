@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from wingman_cli.instance import Instance, copy_policies
-from wingman_cli.local import TUNING
 from wingman_cli.pki import Authority, create_checkpoint_key, create_token_key, write_private
 from wingman_cli.stack.environment import Environment
+from wingman_cli.stack.role_settings import given
 from wingman_cli.stack.secrets_file import env_lines, wants_bot
 
 USERS: Final[Mapping[str, int]] = {"api": 10001, "gateway": 10002, "bot": 10003, "postgres": 999, "migrate": 10001}
@@ -24,9 +24,6 @@ DNS: Final[Mapping[str, tuple[str, ...]]] = {
     "api": (),
 }
 """By which names each certificate's holder is reached."""
-CLAIMS: Final = "WINGMAN_CLAIM_"
-BOT_SETTINGS: Final = ("WINGMAN_TELEGRAM_", "WINGMAN_BOT_")
-GATEWAY_SETTINGS: Final = ("WINGMAN_BOUNDARY_",)
 BOT_KEY: Final = "bot"
 
 
@@ -99,11 +96,11 @@ class Deployment:
         instance = self.instance
         passwords = {name: value for name, value in values.items() if name.startswith(("DB_PASSWORD_", "POSTGRES_PA"))}
         return {
-            "api": _chosen(values, *TUNING, CLAIMS)
+            "api": given("api", values)
             | {"DB_PASSWORD": values["DB_PASSWORD_API"], "WINGMAN_TOKEN_KID": instance.token_kid()},
-            "gateway": _chosen(values, *GATEWAY_SETTINGS)
+            "gateway": given("gateway", values)
             | {"DB_PASSWORD": values["DB_PASSWORD_GATEWAY"], "WINGMAN_LOG_ID": instance.log_id()},
-            "bot": _chosen(values, "BOT_TOKEN", *BOT_SETTINGS) if wants_bot(values) else {},
+            "bot": given("bot", values) | {"BOT_TOKEN": values["BOT_TOKEN"]} if wants_bot(values) else {},
             "postgres": passwords,
             "migrate": {"DB_PASSWORD": values["DB_PASSWORD_OWNER"]},
         }
@@ -128,7 +125,3 @@ def hand_over(environment: Environment, run: Callable[[list[str]], object]) -> N
 
 def _tls(instance: Instance, stem: str) -> dict[str, bytes]:
     return {f"tls.{kind}": (instance.pki / f"{stem}.{kind}").read_bytes() for kind in ("crt", "key")}
-
-
-def _chosen(values: Mapping[str, str], *prefixes: str) -> dict[str, str]:
-    return {name: value for name, value in values.items() if name.startswith(prefixes)}

@@ -35,8 +35,8 @@ FEWEST_CHARACTERS: Final = 8
 GUESSED: Final = re.compile(r"passw|secret|change|example|wingman|postgres|admin|letmein|qwerty|12345", re.IGNORECASE)
 UNQUOTABLE: Final = re.compile(r"['\\\x00-\x1f\x7f]")
 TEST_HEAD: Final = """\
-# TEST's secrets, made on the first start. Also here: the Telegram bot (docs/telegram.md) and WINGMAN_ settings of the
-# API. After a change: make test-env.
+# TEST's secrets, made on the first start. Also here: the Telegram bot (docs/telegram.md) and other WINGMAN_ settings
+# (docs/operations.md). After a change: make test-env.
 """
 
 

@@ -17,6 +17,7 @@ from wingman_cli.stack.deployment import Deployment, hand_over
 from wingman_cli.stack.environment import BOT, MIGRATION, SERVICES, Environment
 from wingman_cli.stack.keys import make_keys
 from wingman_cli.stack.machine import Machine
+from wingman_cli.stack.role_settings import require_usable
 from wingman_cli.stack.secrets_file import ensure_test_secrets, read, require_strong, services_of, wants_bot
 from wingman_core.errors import Code, Unavailable
 
@@ -156,10 +157,11 @@ class Stack:
 
 
 def judged_secrets(environment: Environment) -> tuple[bool, dict[str, str]]:
-    """Return whether TEST's secrets were made just now, and the secrets; raise ``SettingInvalid`` for a weak one."""
+    """Return whether TEST's secrets were made just now, and all variables; raise ``SettingInvalid`` for a bad one."""
     first = environment.name == "test" and ensure_test_secrets(environment.secrets_file)
     values = read(environment.secrets_file)
     require_strong(environment, values)
+    require_usable(environment, values)
     if wants_bot(values):
         from wingman_bot.settings import load
 
