@@ -1,6 +1,8 @@
 """The table of escapes: none gets past the parser and every environment's policy, in any way to make a container."""
 
 import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -9,15 +11,24 @@ import pytest
 
 from tests.gateway.conftest import FakeEngine, Minter, Served, execute, refusal
 from wingman_core.capability import Decider
-from wingman_core.command import parse, references
+from wingman_core.command import Operation, parse, references
 from wingman_core.errors import Code, CommandRefused
+from wingman_core.target import Target
 from wingman_core.verdict import Forbidden
+from wingman_gateway.engine.privileges import (
+    PLAIN_RUNTIMES,
+    container_privileges,
+    image_privileges,
+    network_privileges,
+)
 from wingman_gateway.policy import Policy
 from wingman_gateway.resources import unresolved
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "escapes.toml"
 SHIPPED = Path(str(resources.files("wingman_gateway") / "policies"))
 RUNS = ("docker run", "docker create", "docker container run", "docker container create")
+OBJECTS = ("container", "image", "network")
+"""What a family may say of the objects that its commands name."""
 FAMILIES: list[dict[str, Any]] = tomllib.loads(VECTORS.read_text(encoding="utf-8"))["family"]
 
 
@@ -28,6 +39,20 @@ def written(family: dict[str, Any]) -> list[str]:
         for command in family["commands"]
         for run in (RUNS if "{run}" in command else ("",))
     ]
+
+
+def inspected(family: dict[str, Any], op: Operation) -> tuple[Target, ...]:
+    """What the command names, with what the family's objects bring along."""
+    plain = family.get("runtime", "runc") in PLAIN_RUNTIMES
+    read: dict[str, Callable[[Any], tuple[str, ...]]] = {
+        "container": container_privileges,
+        "image": lambda image: image_privileges(image, plain=plain),
+        "network": network_privileges,
+    }
+    brought = {kind: privileges(family[kind]) for kind, privileges in read.items() if kind in family}
+    return tuple(
+        replace(target, privileges=brought.get(target.reference.kind, target.privileges)) for target in unresolved(op)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +76,7 @@ def test_none_reaches_an_engine(family: dict[str, Any], policies: tuple[Policy, 
                 got_past.append((command, str(refused)))
             continue
         for policy in policies:
-            verdict = policy.verdict(op, unresolved(op), "worker")
+            verdict = policy.verdict(op, inspected(family, op), "worker")
             if not isinstance(verdict, Forbidden) or not set(verdict.policies) & set(
                 family.get("forbidden", "").split()
             ):
@@ -64,15 +89,16 @@ async def test_a_sample_gets_nowhere_through_the_whole_gateway(
 ) -> None:
     """Over gRPC, with a token for exactly that command and three people behind it."""
     people = tuple(Decider(name, 1, "rest") for name in ("Ann", "Bob", "Cho"))
-    sample = [written(family)[number] for family in FAMILIES for number in (0, len(family["commands"]) // 2)]
+    sample = [(family, written(family)[number]) for family in FAMILIES for number in (0, len(family["commands"]) // 2)]
     async with served.channel("api") as channel:
-        for command in sample:
+        for family, command in sample:
             try:
                 op = parse(command)
             except CommandRefused:
                 token = minter.mint("docker stop web", engine)
             else:
                 engine.ids |= {each.name: "e" * 64 for each in references(op)}
+                engine.privileges = {each.name: each.privileges for each in inspected(family, op)}
                 token = minter.mint(command, engine, by=people)
             refused = await refusal(execute(channel, token, command))
             assert refused.reason == Code.POLICY_FORBIDS or refused.reason.startswith("COMMAND_"), command
