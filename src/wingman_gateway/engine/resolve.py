@@ -71,13 +71,25 @@ async def _container(connection: Connection, reference: Reference) -> Target:
         reference,
         id=container["Id"],
         name=container["Name"].removeprefix("/"),
-        image=config.get("Image", ""),
+        image=await _known_as(connection, config.get("Image", ""), container["Image"]),
         image_digest=container["Image"],
         project=dict(labels).get(PROJECT_LABEL, ""),
         labels=labels,
         state=container["State"]["Status"],
         privileges=(*container_privileges(container), *(each for found in disguised for each in found)),
     )
+
+
+async def _known_as(connection: Connection, name: str, image_id: str) -> str:
+    """Return the name a container's image was given by; where that was its id, as ``run`` gives it, the image's own."""
+    if not name or not image_id.removeprefix("sha256:").startswith(name.removeprefix("sha256:")):
+        return name
+    try:
+        return _name_of(await connection.ask("GET", f"images/{segment(image_id)}/json"), name)
+    except EngineRefused as error:
+        if error.not_found:
+            return name
+        raise
 
 
 async def _new(connection: Connection, reference: Reference) -> Target:

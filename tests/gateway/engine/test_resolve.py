@@ -33,6 +33,28 @@ async def test_a_name_a_prefix_and_an_id_lead_to_one_container(engine: Engine, d
         assert target.privileges == ()
 
 
+async def test_a_container_made_by_its_images_id_is_known_by_the_images_name(
+    engine: Engine, docker: Docker, tmp_path: Path
+) -> None:
+    image = docker.inspect(docker.image)["Id"]
+    for by in (image, image.removeprefix("sha256:")[:12]):
+        name = docker.name()
+        await asyncio.to_thread(docker, "create", "--name", name, by)
+        (target,) = await engine.resolve(parse(f"docker rm {name}"))
+        assert (target.image, target.image_digest) == (docker.image, image)
+
+    lost = {"Id": "ab" * 32, "Name": "/web", "Image": "sha256:cd", "State": {"Status": "exited"}}
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "/containers/" in request.path:
+            return web.json_response({**lost, "Config": {"Image": "sha256:cd"}})
+        return web.json_response({"message": "no such image"}, status=404)
+
+    async with scripted_engine(tmp_path, handler) as without:
+        (target,) = await without.resolve(parse("docker rm web"))
+    assert target.image == "sha256:cd"
+
+
 async def test_what_is_bound_survives_a_restart_and_not_a_replacement(engine: Engine, docker: Docker) -> None:
     name = await asyncio.to_thread(docker.run)
     op = parse(f"docker restart {name}")
