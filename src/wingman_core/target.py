@@ -42,6 +42,8 @@ class Target:
 
     Empty: nothing exists yet."""
     name: str = ""
+    names: tuple[str, ...] = ()
+    """Of an image that is named by its id: all that it is called, the first of which is ``name``."""
     image: str = ""
     """Containers: the image reference it was made from."""
     image_digest: str = ""

@@ -1,7 +1,8 @@
 """The objects an operation touches, as the policy sees them (Cedar entities).
 
-Guarantees: never empty; what ``run`` would create is judged like a container that exists, with the name and the
-labels the command gives it; a name without an object is judged by that name.
+Guarantees: never empty; an image that is named by its id is judged under each of its names (I4); what ``run`` would
+create is judged like a container that exists, with the name and the labels the command gives it; a name without an
+object is judged by that name.
 """
 
 from collections.abc import Sequence
@@ -63,7 +64,8 @@ def resources_of(op: Operation, targets: Sequence[Target]) -> tuple[Entity, ...]
             pass
     if not judged:
         return (Entity("Engine", "engine"),)
-    return tuple(dict.fromkeys(map(_entity, judged)))
+    called = (replace(target, name=name) for target in judged for name in target.names or (target.name,))
+    return tuple(dict.fromkeys(map(_entity, called)))
 
 
 def _labelled(target: Target, labels: Pairs) -> Target:

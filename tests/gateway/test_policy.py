@@ -322,18 +322,6 @@ def test_a_policy_may_ask_for_worker_object_effect_images_and_mounts(custom: Loa
     assert isinstance(policy.verdict(*ask("docker run -v data:/x busybox"), "w"), Forbidden)
 
 
-def test_what_names_no_object_concerns_the_engine() -> None:
-    assert [entity.type for entity in resources_of(parse("docker ps"), ())] == ["Engine"]
-    op, targets = ask("docker run --name web --network shop -v data:/x --volumes-from db busybox")
-    assert sorted(entity.type for entity in resources_of(op, targets)) == [
-        "Container",
-        "Container",
-        "Image",
-        "Network",
-        "Volume",
-    ]
-
-
 def test_one_image_under_two_names_is_judged_for_each(test: Policy) -> None:
     op = parse("docker inspect --type image busybox:1 busybox:2")
     targets = [replace(target, id="sha256:" + "a" * 64) for target in unresolved(op)]
@@ -350,10 +338,3 @@ def test_a_verdict_that_cannot_be_had_tells_nothing_of_the_objects(test: Policy)
     assert isinstance(verdict, Forbidden)
     assert verdict.reason.startswith("The policy could not be evaluated: ")
     assert "geheim" not in verdict.reason
-
-
-def test_one_object_under_two_names_is_judged_once(test: Policy) -> None:
-    op = parse("docker stop web 4f6b1c")
-    twice = tuple(Target(Reference("container", name), id="ab" * 32, name="web") for name in ("web", "4f6b1c"))
-    assert len(resources_of(op, twice)) == 1
-    assert isinstance(test.verdict(op, twice, "worker"), NeedsPeople)

@@ -132,12 +132,17 @@ def _of_prune(op: Prune, targets: Sequence[Target]) -> BlastRadius:
         for kind in ("container", "network", "volume", "image")
         if (number := sum(target.reference.kind == kind for target in targets))
     ]
-    lost = [LOST[kind].format(each.name) for each in targets if (kind := each.reference.kind) in LOST]
+    lost = [LOST[kind].format(_called(each)) for each in targets if (kind := each.reference.kind) in LOST]
     return BlastRadius(
-        f"Removes for good {', '.join(counted)}{cache}: {', '.join(_cut([each.name for each in targets]))}.",
+        f"Removes for good {', '.join(counted)}{cache}: {', '.join(_cut([_called(each) for each in targets]))}.",
         reversible=not lost,
         data_lost=tuple(_cut(lost)),
     )
+
+
+def _called(target: Target) -> str:
+    others = ", ".join(target.names[1:])
+    return f"{target.name} (also {others})" if others else target.name
 
 
 def _cut(lines: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 from wingman_core.errors import Code, TargetRefused, Unavailable
 from wingman_core.target import Reference, Target
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
-from wingman_gateway.engine.image_names import named_by_id, tags_of
+from wingman_gateway.engine.image_names import named_by_id, names_of
 from wingman_gateway.engine.privileges import (
     PLAIN_RUNTIMES,
     container_privileges,
@@ -85,11 +85,12 @@ async def _known_as(connection: Connection, name: str, image_id: str) -> str:
     if not name or not image_id.removeprefix("sha256:").startswith(name.removeprefix("sha256:")):
         return name
     try:
-        return _name_of(await connection.ask("GET", f"images/{segment(image_id)}/json"), name)
+        image = await connection.ask("GET", f"images/{segment(image_id)}/json")
     except EngineRefused as error:
         if error.not_found:
             return name
         raise
+    return next(iter(_names(image, name)), name)
 
 
 async def _new(connection: Connection, reference: Reference) -> Target:
@@ -122,14 +123,21 @@ async def _tag(connection: Connection, reference: Reference) -> Target:
 
 async def _image(connection: Connection, reference: Reference) -> Target:
     image = await _inspect(connection, "images", reference)
+    names = _names(image, reference.name)
     return Target(
         reference,
         id=image["Id"],
-        name=_name_of(image, reference.name),
+        name=names[0] if names else reference.name,
+        names=names,
         image_digest=_registry_digest(reference.name, image.get("RepoDigests") or ()),
         labels=_labels((image.get("Config") or {}).get("Labels")),
         privileges=await _brought_along(connection, image, runs=reference.role == "peer"),
     )
+
+
+def _names(image: JSON, name: str) -> tuple[str, ...]:
+    """Return all that an image is called where it is named by its id; nothing where by one of them."""
+    return tuple(names_of(image)) if named_by_id(image, name) else ()
 
 
 async def _brought_along(connection: Connection, image: JSON, *, runs: bool) -> tuple[str, ...]:
@@ -139,12 +147,6 @@ async def _brought_along(connection: Connection, image: JSON, *, runs: bool) -> 
         return plain
     info = await connection.ask("GET", "info")
     return plain if info.get("DefaultRuntime") in PLAIN_RUNTIMES else other
-
-
-def _name_of(image: JSON, name: str) -> str:
-    """Return the name as it was given; for an id, or a part of one, the first of the tags that people know it by."""
-    tags = tags_of(image)
-    return tags[0] if tags and named_by_id(image, name) else name
 
 
 def _registry_digest(name: str, known: Sequence[str]) -> str:

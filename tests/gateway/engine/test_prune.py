@@ -11,6 +11,7 @@ from wingman_core.errors import Code, TargetRefused
 from wingman_gateway.engine import Engine
 from wingman_gateway.engine.connection import Connection
 from wingman_gateway.engine.selection import select
+from wingman_gateway.resources import resources_of
 
 
 @pytest.fixture
@@ -128,6 +129,21 @@ async def test_images_of_no_container_go_the_tagged_ones_only_when_asked(
     assert "Total reclaimed space: 0B" not in ran.stdout
     assert docker("images", "-aq", "--no-trunc", "--filter", f"label={label}").split() == [used]
     assert tagged not in docker("images", "-aq", "--no-trunc")
+
+
+async def test_an_image_that_would_go_is_shown_and_judged_by_all_of_its_names(
+    engine: Engine, docker: Docker, label: str
+) -> None:
+    names = sorted(f"{docker.name('image')}:1" for _ in range(2))
+    made = image_of(docker, label, names[0])
+    docker("tag", made, names[1])
+    op = parse(f"docker image prune --all --filter label={label}")
+    (target,) = targets = await engine.resolve(op)
+    assert sorted(target.names) == names
+    assert [entity.key for entity in resources_of(op, targets)] == [f"object:{name}:{made}" for name in target.names]
+    shown = f"{target.names[0]} (also {target.names[1]})"
+    assert (await engine.blast_radius(op, targets)).summary == f"Removes for good 1 image: {shown}."
+    docker("rmi", *names)
 
 
 async def test_a_system_prune_takes_what_its_own_containers_used(engine: Engine, docker: Docker, label: str) -> None:
