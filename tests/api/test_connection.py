@@ -32,16 +32,23 @@ async def port(environ: dict[str, str], api: Api) -> AsyncIterator[int]:
 async def answered(port: int, *pieces: bytes, then: bytes = b"") -> bytes:
     """What a connection gets until it is closed; ``then`` is sent again and again while it is open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    got = bytearray()
+
+    async def read() -> None:
+        with suppress(ConnectionResetError):  # how a connection ends whose server has not read everything
+            while data := await reader.read(65_536):
+                got.extend(data)
+
     for piece in pieces:
         writer.write(piece)
-    reading = asyncio.create_task(reader.read())
+    reading = asyncio.create_task(read())
     async with asyncio.timeout(10):
         while then and not reading.done():
             writer.write(then)
             await asyncio.wait({reading}, timeout=0.2)
-        got = await reading
+        await reading
     writer.close()
-    return got
+    return bytes(got)
 
 
 HELD: dict[str, tuple[bytes, bytes]] = {
