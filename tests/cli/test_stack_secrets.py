@@ -113,6 +113,7 @@ def test_a_setting_that_nobody_takes_or_that_cannot_be_used_is_named(root: Path)
         require_usable(environment, {**STRONG, **fine, **wrong})
     assert set(caught.value.details) == set(wrong)
     assert "WINGMAN_EXPIRY_HIGH meant?" in caught.value.details["WINGMAN_EXPIRY_HIHG"]
+    assert "compose file" in caught.value.details["WINGMAN_DRAIN"]
     assert "from the shell" in caught.value.details["WINGMAN_PRD_PORT"]
     assert all(name in caught.value.message for name in wrong)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
 PREFIX: Final = "WINGMAN_"
+SIMILAR: Final = 0.85
 MODULES: Final[Mapping[str, str]] = {
     "api": "wingman_api.settings",
     "gateway": "wingman_gateway.settings",
@@ -66,8 +67,11 @@ def require_usable(environment: Environment, values: Mapping[str, str]) -> None:
 
 
 def _names(role: str) -> frozenset[str]:
-    names = (f"{PREFIX}{field.upper()}" for field in _settings(role).model_fields)
-    return frozenset(name for name in names if name.startswith(CHOSEN[role]))
+    return frozenset(name for name in _fields(role) if name.startswith(CHOSEN[role]))
+
+
+def _fields(role: str) -> frozenset[str]:
+    return frozenset(f"{PREFIX}{field.upper()}" for field in _settings(role).model_fields)
 
 
 def _settings(role: str) -> "type[BaseSettings]":
@@ -77,8 +81,10 @@ def _settings(role: str) -> "type[BaseSettings]":
 def _nobodys(name: str, known: frozenset[str]) -> str:
     if name in FACTS:
         return "is not taken from here, but from the shell"
-    near = get_close_matches(name, known, n=1)
-    return "is not taken from here" + (f"; is {near[0]} meant?" if near else "")
+    if any(name in _fields(role) for role in CHOSEN):
+        return "is not taken from here: it is the compose file's to say"
+    near = get_close_matches(name, known, n=1, cutoff=SIMILAR)
+    return "is no setting" + (f"; is {near[0]} meant?" if near else "")
 
 
 def _unfit(role: str, chosen: Mapping[str, str]) -> dict[str, str]:
