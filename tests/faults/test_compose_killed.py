@@ -166,7 +166,7 @@ async def test_killed_before_and_after_compose_the_log_says_what_docker_knows(
     command, approval = f"docker compose -p {shop.name} up", new_approval()
 
     async def let_go() -> bool:
-        return await asyncio.to_thread(lambda: "db" in shop.states() and shop.go() is None)
+        return await asyncio.to_thread(lambda: shop.states().get("db") == "running" and shop.go() is None)
 
     async with site.faulty(point, signal.SIGKILL) as gateway, gateway.channel(site.pki) as channel:
         await gateway.serving(site.pki)
