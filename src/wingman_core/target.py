@@ -1,8 +1,8 @@
 """What a command names, and the object of the engine it resolved to.
 
 Guarantees: two resolutions have one digest exactly when every reference led to the same object
-(container id and the image it runs, image id, registry digest). State and labels may change without
-changing the digest: they are shown and judged, not bound.
+(container id and the image it runs, image id, registry digest; of an image that is acted on by its id, all names,
+since they go with it). State and labels may change without changing the digest: they are shown and judged, not bound.
 """
 
 from collections.abc import Sequence
@@ -62,6 +62,7 @@ class Target:
             "role": self.reference.role,
             "id": self.id,
             "image_digest": self.image_digest,
+            **({"names": " ".join(self.names)} if self.names and self.reference.role == "object" else {}),
         }
 
 

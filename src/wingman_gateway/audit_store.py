@@ -297,7 +297,8 @@ def _plain(record: AuditRecord) -> AuditRecord:
         execution_id=PLAIN,
         approval_id=PLAIN,
         jti=PLAIN,
-        outcome="UNKNOWN",
+        outcome="FAILED",
+        evidence="{}",
     )
 
 

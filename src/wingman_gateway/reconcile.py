@@ -180,7 +180,8 @@ def target_of(identity: str) -> Target:
     """Return the target that an audit record's identity text stands for."""
     known = json.loads(identity)
     reference = Reference(known["kind"], known["reference"], known["role"])
-    return Target(reference, known["id"], image_digest=known["image_digest"])
+    names = tuple(known.get("names", "").split())
+    return Target(reference, known["id"], names=names, image_digest=known["image_digest"])
 
 
 def _nobody_knows(error: WingmanError) -> Testimony:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.progress import Progress, TaskID
 
 from tests.cli.test_stack_secrets import BOT, STRONG, write
@@ -24,11 +25,15 @@ from wingman_cli.stack.database import ContainerPrograms, StackDatabase
 from wingman_cli.stack.day_two import StackPlace
 from wingman_cli.stack.environment import Environment
 from wingman_cli.stack.starting import Stack
+from wingman_core.command import parse
 from wingman_core.errors import Code, LogCorrupt, SettingInvalid, Unavailable
 from wingman_core.notes import VerifierKey
+from wingman_core.verdict import Forbidden
 from wingman_gateway.audit_store import BATCH, COMMIT_SECONDS
 from wingman_gateway.otlp import EXPORT_SECONDS
+from wingman_gateway.policy import Policy
 from wingman_gateway.refusals import PAIRS
+from wingman_gateway.resources import unresolved
 from wingman_gateway.settings import Settings
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
@@ -196,3 +201,16 @@ def test_a_verification_in_a_container_tells_how_far_it_is(world: World):
     with pytest.raises(LogCorrupt, match="position 7") as caught:
         world.database(WRONG="LOG_CORRUPT: position 7 differs").goes_on_from("", key, progress)
     assert "hold" not in caught.value.message
+
+
+def test_no_worker_renames_or_removes_what_the_services_start_from() -> None:
+    services = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "services.yml").read_text())["services"]
+    images = {service["image"] for service in services.values() if not service["image"].startswith("$")}
+    assert images == {"wingman-api", "wingman-gateway", "wingman-bot"}
+    policy = Policy.load(REPOSITORY / "src" / "wingman_gateway" / "policies", "prd")
+    for image in images:
+        for command in (f"docker tag web {image}", f"docker rmi {image}:latest", f"docker pull localhost/{image}"):
+            op = parse(command)
+            verdict = policy.verdict(op, unresolved(op), "agent")
+            assert isinstance(verdict, Forbidden), command
+            assert "wingman-image" in verdict.policies

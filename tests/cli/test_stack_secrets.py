@@ -108,6 +108,8 @@ def test_a_setting_that_nobody_takes_or_that_cannot_be_used_is_named(root: Path)
         "WINGMAN_EXPIRY": "soon",
         "WINGMAN_OTLP_ENDPOINT": "collector:4318",
         "WINGMAN_CONCURRENCY": "0",
+        "WINGMAN_BOT_TOKEN": "1:AAx",
+        "WINGMAN_TELEGRAMM": "off",
     }
     with pytest.raises(SettingInvalid) as caught:
         require_usable(environment, {**STRONG, **fine, **wrong})
@@ -115,7 +117,11 @@ def test_a_setting_that_nobody_takes_or_that_cannot_be_used_is_named(root: Path)
     assert "WINGMAN_EXPIRY_HIGH meant?" in caught.value.details["WINGMAN_EXPIRY_HIHG"]
     assert "compose file" in caught.value.details["WINGMAN_DRAIN"]
     assert "from the shell" in caught.value.details["WINGMAN_PRD_PORT"]
+    assert "WINGMAN_TELEGRAM meant?" in caught.value.details["WINGMAN_TELEGRAMM"]
     assert all(name in caught.value.message for name in wrong)
+    with pytest.raises(SettingInvalid) as caught:
+        require_usable(environment, {**STRONG, "WINGMAN_LLM_URL": "http://model.internal/v1"})
+    assert set(caught.value.details) == {"WINGMAN_LLM_MODEL"}
 
 
 def test_each_container_gets_the_settings_of_its_own_process():

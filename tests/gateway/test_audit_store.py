@@ -423,6 +423,19 @@ async def test_a_trial_leaves_nothing_behind(store: AuditStore, superuser: Admin
     assert (await verified(database)).size == 1
 
 
+@pytest.mark.parametrize("kind", RecordKind)
+async def test_a_record_of_any_kind_may_be_the_one_at_fault(
+    store: AuditStore, superuser: Administrator, kind: RecordKind
+):
+    doubtful = intent()
+    await store.append(doubtful)
+    await store.append(doubtful.concluded(RecordKind.RECONCILED, "UNKNOWN", doubtful.created_at))
+    await superuser.execute("ALTER TABLE execution_audit ADD CONSTRAINT wrong CHECK (worker <> 'spoiled')")
+    base = doubtful if kind is RecordKind.SETTLED else intent()
+    record = replace(base, kind=kind, worker="spoiled", outcome="FAILED", evidence="{}")
+    assert await attempt(store, record) is Code.CANONICAL_INVALID
+
+
 async def test_whoever_waits_when_the_store_closes_is_told(store: AuditStore, superuser: Administrator):
     async with superuser.transaction():
         await superuser.execute(open_intents.LOCK_LOG)

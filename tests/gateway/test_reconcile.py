@@ -337,8 +337,14 @@ async def test_a_log_that_takes_no_record_ends_the_run(site: Site):
         await site.reconciler.run()
 
 
-def test_a_target_comes_back_from_its_identity():
-    target = Target(Reference("container", "web", "peer"), "a" * 64, image_digest="sha256:1", name="web")
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(Reference("container", "web", "peer"), "a" * 64, image_digest="sha256:1", name="web"),
+        Target(Reference("image", "3fa9"), "sha256:3fa9", name="web:1", names=("web:1", "web:2")),
+    ],
+)
+def test_a_target_comes_back_from_its_identity(target: Target):
     (text,) = identities([target])
     assert target_of(text).identity() == target.identity()
 

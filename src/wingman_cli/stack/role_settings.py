@@ -1,7 +1,8 @@
 """Which settings of an environment's file each container is given, and that none of the file is wrong or nobody's.
 
 Guarantees: a container gets the settings of its own process that people may choose, and no other; a name that nobody
-takes and a value that cannot be used are told by name before anything starts, all of them at once.
+takes and a value that cannot be used are told by name before anything starts, all of them at once. What is said of a
+value may quote it, unless it is a secret.
 """
 
 from collections.abc import Mapping
@@ -71,7 +72,8 @@ def _names(role: str) -> frozenset[str]:
 
 
 def _fields(role: str) -> frozenset[str]:
-    return frozenset(f"{PREFIX}{field.upper()}" for field in _settings(role).model_fields)
+    fields = _settings(role).model_fields
+    return frozenset(f"{PREFIX}{name.upper()}" for name, field in fields.items() if field.validation_alias is None)
 
 
 def _settings(role: str) -> "type[BaseSettings]":
@@ -83,7 +85,7 @@ def _nobodys(name: str, known: frozenset[str]) -> str:
         return "is not taken from here, but from the shell"
     if any(name in _fields(role) for role in CHOSEN):
         return "is not taken from here: it is the compose file's to say"
-    near = get_close_matches(name, known, n=1, cutoff=SIMILAR)
+    near = get_close_matches(name, {*known, OFF}, n=1, cutoff=SIMILAR)
     return "is no setting" + (f"; is {near[0]} meant?" if near else "")
 
 
@@ -93,8 +95,7 @@ def _unfit(role: str, chosen: Mapping[str, str]) -> dict[str, str]:
     try:
         _settings(role).model_validate(fields)
     except ValidationError as error:
-        told = error.errors(include_url=False, include_input=False)
-        return {
-            f"{PREFIX}{field.upper()}": each["msg"] for each in told for field in each["loc"][:1] if field in fields
-        }
+        told = [each for each in error.errors(include_url=False, include_input=False) if each["type"] != "missing"]
+        wrong = {f"{PREFIX}{place}".upper(): each["msg"] for each in told for place in each["loc"][:1]}
+        return {name: why for name, why in wrong.items() if name in _names(role)}
     return {}

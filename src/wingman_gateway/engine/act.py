@@ -25,6 +25,7 @@ from wingman_core.command import (
 from wingman_core.target import Target
 from wingman_gateway.engine.connection import JSON, STDERR, Connection, EngineRefused, frames, segment
 from wingman_gateway.engine.events import Event, Exit, Note, Output, Progress
+from wingman_gateway.engine.image_names import repository_and_tag
 
 ContainersOperation = (
     StartOperation | StopOperation | RestartOperation | KillOperation | PauseOperation | UnpauseOperation | RmOperation
@@ -132,15 +133,6 @@ def _request(op: ContainersOperation, container_id: str) -> tuple[str, str, dict
         case RmOperation():
             return "DELETE", path, {"force": str(int(op.force)), "v": str(int(op.volumes))}
     assert_never(op)
-
-
-def repository_and_tag(image: str) -> tuple[str, str]:
-    """Split ``registry:5000/name:tag`` or ``name@sha256:...``; the tag is ``latest`` where there is none."""
-    name, at, digest = image.partition("@")
-    head, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        head, tag = name, "latest"
-    return head, digest if at else tag
 
 
 async def _progress(connection: Connection, params: dict[str, str]) -> AsyncIterator[JSON]:

@@ -22,6 +22,21 @@ def named_by_id(image: JSON, name: str) -> bool:
     return digits.startswith(name.removeprefix("sha256:")) and not {name, f"{name}:latest"} & set(tags_of(image))
 
 
+def repository_and_tag(image: str) -> tuple[str, str]:
+    """Split ``registry:5000/name:tag`` or ``name@sha256:...``; the tag is ``latest`` where there is none."""
+    name, at, digest = image.partition("@")
+    head, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        head, tag = name, "latest"
+    return head, digest if at else tag
+
+
+def with_tag(name: str) -> str:
+    """Return an image's name with its tag; an engine that deletes takes a bare word that begins an id for the id."""
+    repository, tag = repository_and_tag(name)
+    return name if "@" in name else f"{repository}:{tag}"
+
+
 def names_of(image: JSON) -> list[str]:
     """Return all that an image is called: its tags, and digests in repositories where it has no tag."""
     tags = tags_of(image)

@@ -25,11 +25,11 @@ from wingman_core.command import (
 )
 from wingman_core.command.subnets import subnet_of
 from wingman_core.target import Target
-from wingman_gateway.engine.act import refusal, repository_and_tag
+from wingman_gateway.engine.act import refusal
 from wingman_gateway.engine.connection import JSON, Connection, EngineRefused, segment
 from wingman_gateway.engine.create import EXECUTION_LABEL, Peers, create_body
 from wingman_gateway.engine.events import Event, Exit, Output
-from wingman_gateway.engine.image_names import names_of
+from wingman_gateway.engine.image_names import named_by_id, names_of, repository_and_tag, with_tag
 
 ObjectAct = (
     CreateOperation
@@ -165,11 +165,8 @@ async def _rmi(connection: Connection, op: RmiOperation, targets: Sequence[Targe
     params = {"force": str(int(op.force)), "noprune": str(int(op.no_prune))}
     for name in op.images:
         try:
-            if target := named.get(name):
-                await still_named(connection, name, target.id)
-            else:  # an id, whose image's names are the targets
-                await no_more_names(connection, name, named)
-            gone = await connection.ask("DELETE", f"images/{segment(name)}", params=params, limit=None)
+            meant = await _still_meant(connection, name, named)
+            gone = await connection.ask("DELETE", f"images/{segment(meant)}", params=params, limit=None)
         except EngineRefused as error:
             code = 1
             yield refusal(error)
@@ -178,20 +175,21 @@ async def _rmi(connection: Connection, op: RmiOperation, targets: Sequence[Targe
     yield Exit(code)
 
 
-async def still_named(connection: Connection, name: str, image_id: str) -> None:
-    """Raise ``EngineRefused`` where a name leads to another image by now: only its name could be deleted."""
+async def _still_meant(connection: Connection, name: str, named: Mapping[str, Target]) -> str:
+    """Return what is to be deleted: an image's name, or its id.
+
+    Raises ``EngineRefused`` where that leads to another image by now (only its name could be deleted), and where an
+    image meant by its id has other names than those that were shown as what goes.
+    """
     found = await connection.ask("GET", f"images/{segment(name)}/json")
-    if found["Id"] != image_id:
+    target = named.get(name)  # none: an id, whose image's names are the targets
+    if found["Id"] not in ({target.id} if target else {each.id for each in named.values()}):
         raise EngineRefused(CONFLICT, f"{name} names another image by now")
-
-
-async def no_more_names(connection: Connection, image_id: str, known: Mapping[str, Target]) -> None:
-    """Raise ``EngineRefused`` where an image has other names by now than those that were shown as what goes."""
-    found = await connection.ask("GET", f"images/{segment(image_id)}/json")
-    if found["Id"] not in {target.id for target in known.values()}:
-        raise EngineRefused(CONFLICT, f"{image_id} is another image by now")
-    if more := [name for name in names_of(found) if name not in known]:
-        raise EngineRefused(CONFLICT, f"{image_id} is named {', '.join(more)} as well by now")
+    if not named_by_id(found, name):
+        return with_tag(name)
+    if more := [each for each in names_of(found) if each not in (target.names if target else named)]:
+        raise EngineRefused(CONFLICT, f"{name} is named {', '.join(more)} as well by now")
+    return name
 
 
 def removed_lines(gone: Sequence[JSON], untagged: str, deleted: str) -> str:

@@ -114,15 +114,24 @@ async def _new(connection: Connection, reference: Reference) -> Target:
 
 
 async def _tag(connection: Connection, reference: Reference) -> Target:
-    """Resolve a name that the command gives to an image: to the image that would lose it, if any."""
+    """Resolve a name that the command gives to an image: to the image that would lose it, if any.
+
+    An image whose id begins with the name loses nothing.
+    """
     try:
-        return await _image(connection, reference)
+        image = await _inspect(connection, "images", reference)
     except TargetRefused:
+        image = {}
+    if not image or named_by_id(image, reference.name):
         return Target(reference, id="", name=reference.name)
+    return await _image_of(connection, reference, image)
 
 
 async def _image(connection: Connection, reference: Reference) -> Target:
-    image = await _inspect(connection, "images", reference)
+    return await _image_of(connection, reference, await _inspect(connection, "images", reference))
+
+
+async def _image_of(connection: Connection, reference: Reference, image: JSON) -> Target:
     names = _names(image, reference.name)
     return Target(
         reference,

@@ -168,6 +168,40 @@ async def test_every_name_that_goes_with_an_id_is_judged_shown_and_bound(engine:
     assert (ran.code, ran.stdout.count("Untagged:"), ran.stdout.count(f"Deleted: {made}")) == (0, 3, 1)
 
 
+async def test_a_tag_that_begins_the_id_is_a_tag_and_takes_no_other_name_along(engine: Engine, docker: Docker) -> None:
+    first = f"{docker.name('a')}:1"
+    made = docker("commit", docker.run(), first).strip()
+    word = made.removeprefix("sha256:")[:12]
+    docker("tag", made, f"{word}:latest")
+    command = f"docker rmi --force {word}"
+    assert [target.name for target in await engine.resolve(parse(command))] == [word]
+    ran = await perform(engine, command)
+    assert (ran.code, ran.stdout) == (0, f"Untagged: {word}:latest\n")
+    assert docker("images", "-q", "--no-trunc", first).strip() == made
+    docker("rmi", first)
+
+
+async def test_a_new_tag_that_begins_an_images_id_takes_it_from_nobody(engine: Engine, docker: Docker) -> None:
+    made = docker("images", "-q", "--no-trunc", docker.image).strip()
+    op = parse(f"docker tag {docker.image} {made.removeprefix('sha256:')[:8]}")
+    _, given = await engine.resolve(op)
+    assert (given.id, given.names) == ("", ())
+    assert "taken from" not in (await engine.blast_radius(op, (_, given))).summary
+
+
+async def test_a_name_that_came_since_is_another_target_of_an_id(engine: Engine, docker: Docker) -> None:
+    first, later = f"{docker.name('a')}:1", f"{docker.name('b')}:1"
+    made = docker("commit", docker.run(), first).strip()
+    op = parse(f"docker rmi {made}")
+    shown_then = await engine.resolve(op)
+    docker("tag", made, later)
+    docker("rmi", first)
+    assert targets_digest(await engine.resolve(op)) != targets_digest(shown_then)
+    ran = await perform(engine, f"docker rmi {made}", targets=shown_then)
+    assert (ran.code, docker("images", "-q", "--no-trunc", later).strip()) == (1, made)
+    docker("rmi", later)
+
+
 async def test_without_force_an_image_of_several_names_stays(engine: Engine, docker: Docker) -> None:
     tags = [f"{docker.name('a')}:1", f"{docker.name('b')}:1"]
     made = docker("commit", docker.run(), tags[0]).strip()
