@@ -385,13 +385,13 @@ async def test_an_outcome_that_nobody_saw_is_unknown_then_reconciled_and_never_r
             raise error
 
     engine.script = vanish
-    engine.testimony = events.Testimony("FAILED", 137, '{"seen":"exited"}')
+    engine.testimony = events.Testimony("FAILED", 137, '{"seen": "exited"}')
     said = await execute(channel, minter.mint(STOP, engine), STOP)
     assert said.finished.outcome == pb.Finished.OUTCOME_UNKNOWN
     assert (said.finished.audit_position, said.finished.exit_code) == (-1, -1)
     log = await served.until(lambda log: len(log) == 2)
     assert (log[1].kind, log[1].outcome, log[1].exit_code) == (RecordKind.RECONCILED, "FAILED", 137)
-    assert log[1].evidence == '{"seen":"exited"}'
+    assert log[1].evidence == '{"seen": "exited"}'
     assert engine.asked == [(said.accepted.execution_id, STOP, {"exec_id": "1234"})]
     assert len(engine.acts) == 1
 
