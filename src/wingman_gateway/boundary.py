@@ -2,15 +2,15 @@
 
 Looked at are the containers of the compose project, whatever shares a network or a volume with them, and whoever holds
 the engine's socket and can be connected to, at a port of the host or in a namespace of theirs. Guarantees: pure; each
-finding names who, what (without the secrets that are recognised, I16), and the way out; what cannot be told is stated
-as present, and a project without a gateway that holds the socket is none whose boundary is whole: it is another one's
-name, or nothing that is looked at.
+finding names who, what (options without the secrets that are recognised, I16), and the way out; what cannot be told is
+stated as present, and a project without a gateway that holds the socket is none whose boundary is whole: it is another
+one's name, or nothing that is looked at.
 Does not: try anything from inside (``wingman doctor boundary`` does), nor see what an image's own files hold.
 """
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from wingman_core.command.privileges import is_engines_address
@@ -85,9 +85,8 @@ def judge(fleet: Fleet, project: str) -> Report:
     scene = _Scene(fleet, project, mine, holder, _key_places(mine))
     findings = [*scene.nobody(), *(finding for each in near for finding in scene.findings(each))]
     findings += [finding for each in fleet.containers if each not in near for finding in scene.stranger(each)]
-    told = tuple(replace(finding, what=redact_text(finding.what)) for finding in findings)
     members = tuple(Member(_service(each), _name(each), each["Id"], _running(each)) for each in near)
-    return Report(members, told, _name(holder) if holder else "")
+    return Report(members, tuple(findings), _name(holder) if holder else "")
 
 
 def _holder(mine: Sequence[JSON]) -> JSON | None:
@@ -160,7 +159,8 @@ class _Scene:
         yield from self._keys(container)
         for found in container_privileges(container):
             if not found.startswith((*SAID_ABOVE, "group ") if is_holder else SAID_ABOVE):
-                yield "PRIVILEGED", f"runs with {found}", "take it out of the compose file, and recreate the container"
+                what = f"runs with {redact_text(found)}"
+                yield "PRIVILEGED", what, "take it out of the compose file, and recreate the container"
         yield from self._volumes(container)
         if _labels(container).get(PROJECT) == self.project and service in SERVICES:
             yield from _looseness(container)
@@ -173,7 +173,8 @@ class _Scene:
         for volume in self.fleet.volumes:
             if volume["Name"] in mounted:
                 for found in volume_privileges(volume):
-                    yield "HOST_VOLUME", f"has a {found}", f"docker volume rm {volume['Name']}, and use a plain one"
+                    what = f"has a {redact_text(found)}"
+                    yield "HOST_VOLUME", what, f"docker volume rm {volume['Name']}, and use a plain one"
 
     def _socket(self, container: JSON) -> Iterator[tuple[str, str, str]]:
         again = _service(container) == HOLDER and self.holder is not None

@@ -196,6 +196,10 @@ def test_a_finding_shows_no_secret():
     share = {"Name": "share", "Driver": "local", "Options": options}
     (finding,) = judge(fleet(*found.values(), volumes=(share,)), "wingman-test").findings
     assert finding.what == "has a volume share mounts //nas/x?password=[redacted]"
+    found = stack()
+    found["telegram-bot"]["Mounts"].append(bind(f"{CONFIG}/pki/api.key", "/keys/api.key"))
+    (finding,) = judge(fleet(*found.values()), "wingman-test").findings
+    assert finding.what == f"has {CONFIG}/pki/api.key mounted at /keys/api.key: the deployment's own keys"
 
 
 def test_a_port_that_the_engine_chooses_is_called_free():
