@@ -28,6 +28,9 @@ from wingman_cli.embedded_db import (
 )
 from wingman_cli.pki import Authority
 
+# Read when gRPC is loaded: its handlers may crash a child before it becomes the program that a test starts.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 REPOSITORY = Path(__file__).parent.parent
 ENGINE_SCRIPT = REPOSITORY / "tools" / "engine.sh"
 BUSYBOX = "wingman-test/busybox:1"

@@ -31,6 +31,7 @@ def demo(*, engine: Engine = Choice.ASK) -> None:
     from wingman_cli.engine import DockerEngine, EngineSource
 
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # read once; its remarks are no part of the story
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # its handlers may crash a child that is to stop Postgres
     screen, began = Screen(), time.monotonic()
     source = EngineSource(os.environ)
     found = source.find(engine, ask=confirm, tell=screen.say)

@@ -10,6 +10,8 @@ import sys
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-AES128-GCM-SHA256"
 # Its own lines on standard error are not JSON, and every stranger that knocks would write some.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# What it starts becomes another program at once: gRPC's handlers in a child that does so may crash it.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # structlog would load it for the colours of tracebacks that this log has none of: four megabytes.
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # how Python is told that there is no such module
 
