@@ -34,6 +34,10 @@ class Site:
     def __init__(self, settings: Settings, database: Database, pki: Authority, minter: Minter, engine: Engine) -> None:
         self.settings, self.database, self.pki, self.minter, self.engine = settings, database, pki, minter, engine
 
+    def changed(self, **settings: object) -> "Site":
+        """The same, for gateways with other settings."""
+        return Site(self.settings.model_copy(update=settings), self.database, self.pki, self.minter, self.engine)
+
     async def token(self, command: str, approval: str) -> str:
         """A token for the command on what it resolves to now."""
         operation = parse(command)
